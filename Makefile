@@ -1,0 +1,68 @@
+# `make sync` and `make test` need Python 3.10 or newer, git and make. Everything lands in .venv*/.
+PYTHON ?= python3
+BIN := .venv/bin
+OLD := .venv-old-cdk/bin
+
+.PHONY: install sync test lint unit integration old-cdk python313 faults bench image-test lock clean
+
+install: $(BIN)/source-clevertap
+
+$(BIN)/source-clevertap: requirements/dev.txt pyproject.toml
+	$(PYTHON) -m venv .venv
+	$(BIN)/python -m pip install -q --require-hashes -r requirements/dev.txt
+	$(BIN)/python -m pip install -q --no-deps --no-build-isolation -e .
+	@touch $@
+
+# --- read an account, or the sandbox, into clevertap.duckdb (PyAirbyte needs Python below 3.13)
+sync: $(BIN)/.sync
+	$(BIN)/python -m source_clevertap.sync $(SYNC)
+
+$(BIN)/.sync: requirements/sync.txt $(BIN)/source-clevertap
+	$(BIN)/python -m pip install -q --require-hashes -r requirements/sync.txt
+	@touch $@
+
+# --- tests
+test: lint unit integration old-cdk python313
+
+lint: install
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+
+unit: install
+	$(BIN)/python -m pytest -q unit_tests
+
+integration: install
+	$(BIN)/python -m pytest -q integration_tests
+
+# The same tests on the CDK of older Builders, in an environment of its own.
+old-cdk: $(OLD)/.installed
+	$(OLD)/python -m pytest -q unit_tests integration_tests
+
+$(OLD)/.installed: requirements/old-cdk.txt
+	$(PYTHON) -m venv .venv-old-cdk
+	$(OLD)/python -m pip install -q --require-hashes -r requirements/old-cdk.txt
+	@touch $@
+
+# Airbyte's image runs Python 3.13: the unit tests run on it where there is one.
+python313:
+	.ci/python313
+
+# --- longer than `make test`
+faults: install
+	$(BIN)/python -m integration_tests.faults
+
+bench: install
+	$(BIN)/python -m integration_tests.bench
+
+image-test: install
+	integration_tests/image-test
+
+# --- maintenance
+lock: install
+	cd requirements && for name in sync dev old-cdk run; do \
+	  ../$(BIN)/uv pip compile -q --universal --python-version 3.10 --generate-hashes \
+	    --no-emit-index-url --no-header --no-strip-extras $$name.in -o $$name.txt || exit 1; done
+
+clean:
+	rm -rf .venv* build dist .tmp .cache

@@ -1,0 +1,495 @@
+"""What manifest.yaml cannot say about CleverTap's exports.
+
+The manifest declares every request, answer, wait and field. The classes here hold the two steps of
+an export together (open it by POST, page through it by GET), tell a page from everything else that
+CleverTap may answer with HTTP 200, and check the configuration before the first request.
+
+One instance of each class serves all slices of a stream, on several threads: nothing about a read
+is kept on it. The state of an export travels in the page token (`ExportPosition`).
+
+This file is pasted into the Connector Builder: ASCII only, no backslash, no relative import.
+"""
+
+import hashlib
+import json
+import logging
+import re
+import threading
+import time
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any, Callable, Dict, Iterable, Iterator, List, Mapping, MutableMapping, Optional
+from typing import Set, Tuple, TypedDict, Union
+
+import orjson
+import pytz
+import requests
+
+from airbyte_cdk.models import FailureType
+from airbyte_cdk.sources.declarative.decoders import JsonDecoder
+from airbyte_cdk.sources.declarative.extractors.record_extractor import RecordExtractor
+from airbyte_cdk.sources.declarative.interpolation import InterpolatedString
+from airbyte_cdk.sources.declarative.requesters import HttpRequester
+from airbyte_cdk.sources.declarative.requesters.error_handlers import DefaultErrorHandler
+from airbyte_cdk.sources.declarative.requesters.error_handlers import HttpResponseFilter
+from airbyte_cdk.sources.declarative.requesters.paginators.strategies.pagination_strategy import (
+    PaginationStrategy,
+)
+from airbyte_cdk.sources.declarative.transformations import RecordTransformation
+from airbyte_cdk.sources.declarative.transformations.config_transformations.config_transformation import (
+    ConfigTransformation,
+)
+from airbyte_cdk.sources.declarative.validators.validation_strategy import ValidationStrategy
+from airbyte_cdk.sources.streams.http.error_handlers.response_models import (
+    SUCCESS_RESOLUTION,
+    ErrorResolution,
+    ResponseAction,
+)
+from airbyte_cdk.sources.streams.http.exceptions import BaseBackoffException
+from airbyte_cdk.sources.streams.http.pagination_reset_exception import (
+    PaginationResetRequiredException,
+)
+from airbyte_cdk.sources.types import Config, StreamSlice
+from airbyte_cdk.utils.airbyte_secrets_utils import add_to_secrets
+from airbyte_cdk.utils.traced_exception import AirbyteTracedException
+
+LOGGER = logging.getLogger("airbyte")
+
+Page = Dict[str, Any]
+
+
+class ExportPosition(TypedDict):
+    """Where an export stands: the page token, handed from page to page.
+
+    cursor: of the page to fetch next, percent-encoded as CleverTap sent it.
+    seen: short digests of the cursors this export has handed out (a cursor has about 2 KB).
+    rows: records read since the export was last opened.
+    reopened: how often the export was opened again because its cursor had died.
+    """
+
+    cursor: str
+    seen: Set[bytes]
+    rows: int
+    reopened: int
+
+
+def page_of(response: requests.Response) -> Optional[Page]:
+    """The JSON object in a response's body, or None where there is none.
+
+    A page has up to 30 MB: it is decoded once and kept on the response, where the error handler,
+    the extractor and the pagination find it. orjson refuses half a surrogate pair, which apps do
+    leave in names that they cut; the standard library takes it.
+    """
+    kept = vars(response)
+    if "export_page" not in kept:
+        try:
+            kept["export_page"] = _json_object(response.content)
+        except requests.RequestException:
+            kept["export_page"] = None
+            kept["_content"] = b""  # the Builder's log reads the body again: not from a dead socket
+    page: Optional[Page] = kept["export_page"]
+    return page
+
+
+def _json_object(body: bytes) -> Optional[Page]:
+    try:
+        value = orjson.loads(body)
+    except orjson.JSONDecodeError:
+        try:
+            value = json.loads(body, parse_constant=_refuse_constant)
+        except (ValueError, RecursionError):
+            return None
+    return value if isinstance(value, dict) else None
+
+
+def _refuse_constant(name: str) -> None:
+    raise ValueError(f"{name} is not JSON")
+
+
+def _next_cursor(page: Page) -> Any:
+    """`next_cursor`, or `cursor` where a page carries none (one client saw that); falsy at the end."""
+    return page.get("next_cursor") or page.get("cursor")
+
+
+def is_page(response: requests.Response) -> bool:
+    """Whether a response is a page of an export, or the answer that opens one.
+
+    Only this makes a request a success. HTTP 200 says nothing: failures, "not ready yet" and unread-
+    able bodies come with it. Without a cursor, "success" is the end of an export; "partial", or
+    the answer to the opening POST, cannot be, so neither may pass for one.
+    """
+    page = page_of(response)
+    if response.status_code != 200 or page is None or page.get("error"):
+        return False
+    cursor, records = _next_cursor(page), page.get("records")
+    if cursor and not isinstance(cursor, str):
+        return False
+    if records is not None and not isinstance(records, list):
+        return False
+    if not all(isinstance(record, dict) for record in records or ()):
+        return False
+    may_be_last = page.get("status") == "success" and response.request.method != "POST"
+    return may_be_last or (page.get("status") in ("success", "partial") and bool(cursor))
+
+
+@dataclass
+class ExportRequester:
+    """Sends the requests of an export: `open` by POST while there is no cursor, then `page` by GET.
+
+    Both are ordinary HttpRequesters of the manifest. A dead cursor (the manifest's RESET_PAGINATION)
+    opens the export again, at most `max_reopens` times; rows already read then come again, with the
+    same keys. (The CDK's own reset allows one.) Every error is given the stream, event and dates.
+    """
+
+    open: HttpRequester
+    page: HttpRequester
+    config: Config
+    max_reopens: int = 5
+
+    def __post_init__(self) -> None:
+        # The CDK masks a secret as it was typed, but prints headers with quotes and such escaped.
+        printed = repr(str(self.config.get("passcode", "")))[1:-1]
+        for escaped in (printed, json.dumps(printed)[1:-1]):
+            add_to_secrets(escaped)
+
+    def get_url(self, **context: Any) -> str:
+        """The URL that opens the export (the CDK asks for it when it builds the paginator)."""
+        return self.open.get_url(**context)
+
+    def get_url_base(self, **context: Any) -> str:
+        return self.open.get_url_base(**context)
+
+    def send_request(
+        self,
+        stream_slice: Optional[StreamSlice] = None,
+        next_page_token: Optional[Mapping[str, Any]] = None,
+        log_formatter: Optional[Callable[[requests.Response], Any]] = None,
+        **_: Any,
+    ) -> Optional[requests.Response]:
+        """Fetches the page that `next_page_token` stands at, or opens the export.
+
+        Raises AirbyteTracedException, its message saying stream, event and dates.
+        """
+        position: Optional[ExportPosition] = (next_page_token or {}).get("next_page_token")
+        try:
+            if position:
+                try:
+                    return self.page.send_request(
+                        stream_slice=stream_slice,
+                        next_page_token=next_page_token,
+                        log_formatter=log_formatter,
+                    )
+                except PaginationResetRequiredException:
+                    self._count_reopening(position)
+            return self.open.send_request(stream_slice=stream_slice, log_formatter=log_formatter)
+        except PaginationResetRequiredException as error:
+            raise AirbyteTracedException(
+                message=f"{self._export(stream_slice)}: CleverTap refused to open the export.",
+                failure_type=FailureType.transient_error,
+            ) from error
+        except AirbyteTracedException as error:
+            cause = error.__context__  # retries that ran out: the CDK hides our message in its own
+            message = str(cause) if isinstance(cause, BaseBackoffException) else str(error)
+            error.message = f"{self._export(stream_slice)}: {message}"
+            raise
+
+    def _count_reopening(self, position: ExportPosition) -> None:
+        if position["reopened"] >= self.max_reopens:
+            raise AirbyteTracedException(
+                message=f"CleverTap ended the export {self.max_reopens + 1} times before its last "
+                f"page, the last time after {position['rows']} rows. Sync again later, or a shorter "
+                "range of dates at a time.",
+                failure_type=FailureType.transient_error,
+            )
+        LOGGER.warning(
+            f"CleverTap ended an export after {position['rows']} rows; opening it again. "
+            "Rows already read come again, with the same keys."
+        )
+
+    def _export(self, stream_slice: Optional[StreamSlice]) -> str:
+        asked = self.open.get_request_body_json(stream_slice=stream_slice) or {}
+        return "Stream {}, event '{}', {} to {}".format(
+            self.open.name, asked.get("event_name"), asked.get("from"), asked.get("to")
+        )
+
+
+@dataclass
+class ExportErrorHandler(DefaultErrorHandler):
+    """Tells pages from failures by the body, and paces the retries.
+
+    A page (`is_page`) passes. For anything else the manifest's `response_filters` decide, first
+    match wins, and what none of them knows is retried: it is never taken for a page. While they
+    look, the body is cut down to `status`, `error` and `code`, for the CDK logs failed bodies.
+
+    waits: for each response action that retries, the first and the longest wait in seconds; a wait
+        is twice the one before it. A request may wait `max_wait_minutes` in all (the CDK's own
+        ceiling is ten minutes and five retries), then its last error is raised as transient_error.
+    """
+
+    waits: Mapping[str, List[int]] = field(default_factory=dict)
+    max_wait_minutes: Union[str, float] = 20
+    max_retries: Optional[Union[int, str]] = 100_000
+    max_time: int = 7 * 24 * 3600
+
+    def __post_init__(self, parameters: Any) -> None:
+        super().__post_init__(parameters or {})
+        limit = InterpolatedString.create(str(self.max_wait_minutes), parameters={})
+        self._max_wait = 60 * float(limit.eval(self.config))
+        self._request = threading.local()  # all attempts of one request run on one thread
+        self.backoff_strategies = [self]  # type: ignore[list-item]  # the CDK asks these, not us
+
+    def interpret_response(
+        self, response_or_exception: Optional[Union[requests.Response, Exception]]
+    ) -> ErrorResolution:
+        """What to do with an answer, or with an exception where none came."""
+        if not isinstance(response_or_exception, requests.Response):
+            name = type(response_or_exception).__name__
+            self._request.resolution = ErrorResolution(
+                ResponseAction.RETRY,
+                FailureType.transient_error,
+                f"CleverTap could not be reached, or did not answer in time ({name}). "
+                "Check the network between Airbyte and CleverTap, then sync again.",
+            )
+        elif is_page(response_or_exception):
+            return SUCCESS_RESOLUTION
+        else:
+            self._request.resolution = self._resolve(response_or_exception)
+        resolution: ErrorResolution = self._request.resolution
+        return resolution
+
+    def _resolve(self, response: requests.Response) -> ErrorResolution:
+        page = page_of(response) or {}
+        envelope = {key: page[key] for key in ("status", "error", "code") if key in page}
+        if "error" in envelope:
+            envelope["error"] = str(envelope["error"])[:300]
+        response.json = lambda **_: envelope  # type: ignore[method-assign]
+        for response_filter in self.response_filters or []:
+            resolution = response_filter.matches(response)
+            if resolution:
+                break
+        else:
+            resolution = ErrorResolution(ResponseAction.RETRY, None, "CleverTap sent no page.")
+        if resolution.response_action.name in self.waits:
+            resolution.failure_type = FailureType.transient_error
+        return resolution
+
+    def backoff_time(
+        self,
+        response_or_exception: Optional[Union[requests.Response, requests.RequestException]],
+        attempt_count: int = 0,
+    ) -> Optional[float]:
+        """Seconds to wait before the next attempt, less the one that the CDK adds."""
+        request, resolution = self._request, self._request.resolution
+        if attempt_count <= 1:
+            request.started, request.slept, request.tries = time.monotonic(), 0.0, {}
+        action = resolution.response_action.name
+        first, longest = self.waits[action]
+        if max(request.slept, time.monotonic() - request.started) >= self._max_wait:
+            raise AirbyteTracedException(
+                message=f"{resolution.error_message} (Gave up after {self._max_wait / 60:g} minutes.)",
+                failure_type=FailureType.transient_error,
+            )
+        wait = min(first * 2.0 ** min(request.tries.get(action, 0), 30), longest)
+        request.tries[action] = request.tries.get(action, 0) + 1
+        request.slept += wait
+        LOGGER.info(f"{resolution.error_message} Asking again in {wait:g} s.")
+        return wait - 1
+
+
+@dataclass
+class ExportPagination(PaginationStrategy):
+    """Follows an export from cursor to cursor until a page brings none.
+
+    Short and empty pages are ordinary (an account's data lies in 23 shards): only the missing cursor
+    is the end. A cursor that comes twice would page for ever, so it ends the read with an error.
+
+    opening_only: while Airbyte checks a connection, stop once the export is open.
+    """
+
+    config: Config
+    opening_only: str = ""
+
+    def __post_init__(self) -> None:
+        opening_only = InterpolatedString.create(self.opening_only, parameters={})
+        self._opening_only = opening_only.eval(self.config) is True
+
+    @property
+    def initial_token(self) -> Optional[ExportPosition]:
+        return None
+
+    def get_page_size(self) -> Optional[int]:
+        return None
+
+    def next_page_token(
+        self,
+        response: requests.Response,
+        last_page_size: int,
+        last_record: Any,
+        last_page_token_value: Optional[ExportPosition] = None,
+        **_: Any,
+    ) -> Optional[ExportPosition]:
+        """The position after this response, None at the export's end. Raises on a repeated cursor."""
+        cursor: str = _next_cursor(page_of(response) or {})
+        if not cursor or self._opening_only:
+            return None
+        last = last_page_token_value
+        if response.request.method == "POST":
+            seen: Set[bytes] = set()
+            rows, reopened = 0, last["reopened"] + 1 if last else 0
+        else:
+            assert last is not None
+            seen, rows, reopened = last["seen"], last["rows"] + last_page_size, last["reopened"]
+        digest = hashlib.blake2b(cursor.encode(), digest_size=12).digest()
+        if digest in seen:
+            raise AirbyteTracedException(
+                message=f"CleverTap sent the same cursor twice in one export, after {rows} rows, so "
+                "its end cannot be reached. Sync again; if it happens again, tell CleverTap support.",
+                failure_type=FailureType.system_error,
+            )
+        seen.add(digest)
+        return ExportPosition(cursor=cursor, seen=seen, rows=rows, reopened=reopened)
+
+
+@dataclass
+class PageDecoder(JsonDecoder):
+    """Has the CDK leave bodies to `page_of`: it decodes each once, and debug logs do not show it."""
+
+    def __init__(self) -> None:
+        super().__init__(parameters={})
+
+    def is_stream_response(self) -> bool:
+        return True
+
+
+@dataclass
+class PageRecordExtractor(RecordExtractor):
+    """The `records` of a page; none where the key is missing (an export with no data has none)."""
+
+    def extract_records(self, response: requests.Response) -> Iterable[MutableMapping[str, Any]]:
+        return (page_of(response) or {}).get("records") or ()
+
+
+@dataclass
+class ProfileKeys(RecordTransformation):
+    """Adds what CleverTap leaves out of a profile: `event_name` and the key, `object_id`.
+
+    `object_id` is `objectId`, which lies on the profile or only on its devices (`platformInfo`). A
+    profile without any takes its identity, or a digest of itself: a destination that dedupes would
+    drop all rows without a key but one.
+    """
+
+    def transform(
+        self,
+        record: Dict[str, Any],
+        config: Optional[Config] = None,
+        stream_state: Any = None,
+        stream_slice: Optional[StreamSlice] = None,
+    ) -> None:
+        object_id = record.get("objectId") or self._device_id(record.get("platformInfo"))
+        object_id = object_id or record.get("identity")
+        if not object_id:
+            canonical = json.dumps(record, sort_keys=True).encode()
+            object_id = "no-id-" + hashlib.blake2b(canonical, digest_size=16).hexdigest()
+        record["object_id"] = str(object_id)
+        record["event_name"] = (stream_slice or {}).get("event_name")
+
+    @staticmethod
+    def _device_id(devices: Any) -> Any:
+        for device in devices if isinstance(devices, list) else ():
+            if isinstance(device, dict) and device.get("objectId"):
+                return device["objectId"]
+        return None
+
+
+@dataclass
+class ConfigCheck(ConfigTransformation):
+    """Tidies the configuration and looks for what is wrong in it, before any request.
+
+    Empty settings are dropped, dates typed as text become integers. Airbyte compares a configuration
+    with the spec before the connector sees it, and its messages do not name the field: so a bad
+    field is taken out here, and `config_problem` carries the message to `ConfigProblem`, which
+    raises it.
+    """
+
+    _REGIONS = ("global", "eu1", "in1", "us1", "sg1", "aps3", "mec1", "sk1")
+    _REQUIRED = {"account_id": "-", "passcode": "-", "event_name": "-", "start_date": 20000101}
+    _BASE_URL = re.compile(
+        "https://([a-z0-9-]+[.])?api[.]clevertap[.]com"
+        "|http://(127[.]0[.]0[.]1|localhost)(:[0-9]{1,5})?"
+    )
+
+    def transform(self, config: MutableMapping[str, Any]) -> None:
+        config.pop("checking", None)  # only check itself may set it: it would end a read early
+        for name in [name for name, value in config.items() if value is None or value == ""]:
+            del config[name]
+        for name in ("start_date", "end_date"):
+            if re.fullmatch("[0-9]{8}", str(config.get(name))):
+                config[name] = int(config[name])
+        if isinstance(config.get("base_url"), str):
+            config["base_url"] = config["base_url"].rstrip("/")
+        problems = dict(self._problems(config))
+        for name in problems:
+            config.pop(name, None)
+            if name in self._REQUIRED:
+                config[name] = self._REQUIRED[name]
+        config["config_problem"] = " ".join(problems.values())
+
+    def _problems(self, config: Mapping[str, Any]) -> Iterator[Tuple[str, str]]:
+        for name in self._REQUIRED:
+            if name not in config:
+                yield name, f"{name} is missing."
+        for name in ("account_id", "passcode"):
+            # What an HTTP header can carry. The value may be a secret: it is not repeated.
+            if not re.fullmatch("[!-~]([ -~]*[!-~])?", str(config.get(name, "-"))):
+                yield name, f"{name} has a space at an end, or a character that is not plain ASCII."
+        for name in ("account_id", "passcode", "event_name"):
+            if not isinstance(config.get(name, ""), str):
+                yield name, f"{name} must be text, in quotes."
+        if config.get("region", "global") not in self._REGIONS:
+            yield "region", f"region '{config['region']}' is none of {', '.join(self._REGIONS)}."
+        base_url = config.get("base_url")
+        if base_url and not (isinstance(base_url, str) and self._BASE_URL.fullmatch(base_url)):
+            yield "base_url", "base_url must be https://...api.clevertap.com or http on localhost."
+        summary = config.get("include_event_summary", True)
+        if not isinstance(summary, bool):
+            yield "include_event_summary", "include_event_summary must be true or false."
+        minutes = config.get("max_wait_minutes", 20)
+        if isinstance(minutes, bool) or not isinstance(minutes, (int, float)) or not minutes > 0:
+            yield "max_wait_minutes", "max_wait_minutes must be a number above 0."
+        yield from self._date_problems(config)
+
+    def _date_problems(self, config: Mapping[str, Any]) -> Iterator[Tuple[str, str]]:
+        dates_are_good = True
+        for name in ("start_date", "end_date"):
+            if name in config and not self._is_date(config[name]):
+                dates_are_good = False
+                yield name, f"{name} {config[name]} is no date. Write it as YYYYMMDD: 20220101."
+        try:
+            today = int(datetime.now(pytz.timezone(config.get("timezone", "UTC"))).strftime("%Y%m%d"))
+        except (pytz.UnknownTimeZoneError, AttributeError):
+            yield "timezone", f"timezone '{config['timezone']}' is unknown. Example: Asia/Kolkata."
+            return
+        if dates_are_good and "start_date" in config:
+            start, end = config["start_date"], config.get("end_date", today)
+            if start > end:
+                yield "start_date", f"start_date {start} is after end_date {end}."
+            elif start > today:
+                yield "start_date", f"start_date {start} is after today, {today} in the timezone set."
+
+    @staticmethod
+    def _is_date(value: Any) -> bool:
+        try:
+            return isinstance(value, int) and bool(datetime.strptime(f"{value:08d}", "%Y%m%d"))
+        except ValueError:
+            return False
+
+
+@dataclass
+class ConfigProblem(ValidationStrategy):
+    """Raises, as config_error, what `ConfigCheck` found."""
+
+    def validate(self, value: Any) -> None:
+        if value:
+            raise AirbyteTracedException(
+                message=f"Configuration: {value}", failure_type=FailureType.config_error
+            )

@@ -1,0 +1,3 @@
+from source_clevertap.run import run
+
+run()

@@ -1,0 +1,494 @@
+"""The sandbox's API: what the fact sheet says of CleverTap's exports, quirks and faults included.
+
+Run it (`source-clevertap-sandbox --help`), or use `Sandbox` as a context manager in a test. Besides
+CleverTap's own paths it answers under /_sandbox: `stats`, `truth/profiles`, `faults`, `clock`.
+"""
+
+import argparse
+import asyncio
+import base64
+import hashlib
+import threading
+import time
+from dataclasses import asdict, dataclass, field
+from datetime import datetime
+from types import TracebackType
+from typing import Any, Awaitable, Callable, Dict, List, Optional, Tuple, Type
+from urllib.parse import quote, unquote
+
+import orjson
+import pytz
+from aiohttp import web
+
+from source_clevertap.sandbox.account import EVENTS, NOT_EXPORTABLE, Account, Flags
+
+SHARDS = 23
+LARGEST_BATCH = 4991  # 217 x 23
+MAX_IN_FLIGHT = 3
+CURSOR_LIFETIME_SECONDS = 4 * 24 * 3600
+RECORD_FLAGS = ("app", "events", "profile")
+
+Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
+
+
+@dataclass
+class Fault:
+    """Something that goes wrong in an export.
+
+    name: one of FAULTS. times: how often, None for ever. page: the page it hits (0 is the first),
+    None for any; opening: whether it hits the POST that opens an export instead of a page.
+    """
+
+    name: str
+    times: Optional[int] = 1
+    page: Optional[int] = None
+    opening: bool = False
+
+    def __post_init__(self) -> None:
+        if self.name not in FAULTS:
+            raise ValueError(f"no fault '{self.name}'; there are {', '.join(FAULTS)}")
+
+    def take(self, opening: bool, page: int) -> bool:
+        """Whether it strikes now; counts down."""
+        if opening != self.opening or self.times == 0 or self.page not in (None, page):
+            return False
+        if self.times is not None:
+            self.times -= 1
+        return True
+
+    @classmethod
+    def parse(cls, text: str) -> "Fault":
+        """name[:times[:page]], times `always` or a number; `open-` before the name hits the POST."""
+        name, times, page = (text + "::").split(":")[:3]
+        return cls(
+            name.removeprefix("open-"),
+            None if times == "always" else int(times or 1),
+            int(page) if page else None,
+            name.startswith("open-"),
+        )
+
+
+@dataclass
+class Export:
+    """An opened export: the numbers of its profiles by shard, and when it was made and last used."""
+
+    shards: List[List[int]]
+    per_shard: int
+    flags: Flags
+    created: float
+    used: float
+    dead: bool = False
+    not_ready: Dict[int, int] = field(default_factory=dict)
+
+    @property
+    def pages(self) -> int:
+        return max((-(-len(shard) // self.per_shard) for shard in self.shards), default=0) or 1
+
+    def numbers(self, page: int) -> List[int]:
+        start = page * self.per_shard
+        return [n for shard in self.shards for n in shard[start : start + self.per_shard]]
+
+
+class Sandbox:
+    """A fake CleverTap on loopback, served from a thread of its own."""
+
+    def __init__(
+        self,
+        account: Optional[Account] = None,
+        port: int = 0,
+        not_ready: int = 0,
+        latency: float = 0.0,
+        faults: Tuple[Fault, ...] = (),
+    ) -> None:
+        """not_ready: how often each page is "still in progress" before it comes.
+
+        latency: seconds that each answer takes. port: 0 picks a free one.
+        """
+        self.account = account or Account()
+        self.not_ready, self.latency, self.faults = not_ready, latency, list(faults)
+        self.port = port
+        self.clock_offset = 0.0
+        self.requests: List[Dict[str, Any]] = []
+        self._in_flight = self.max_in_flight = 0
+        self._exports: List[Export] = []
+        self._cursors: Dict[str, Tuple[int, int]] = {}
+        self._encoded: Dict[Flags, Dict[int, bytes]] = {}
+        self._started = threading.Event()
+
+    # ---------------------------------------------------------------- running
+
+    @property
+    def url(self) -> str:
+        return f"http://127.0.0.1:{self.port}"
+
+    def config(self, **changes: Any) -> Dict[str, Any]:
+        """A connector configuration for this account, over the whole range of its data."""
+        config = {
+            "account_id": self.account.account_id,
+            "passcode": self.account.passcode,
+            "base_url": self.url,
+            "event_name": "App Launched",
+            "start_date": 20220101,
+            "end_date": 20260212,
+            "timezone": self.account.timezone,
+        }
+        return {**config, **changes}
+
+    def __enter__(self) -> "Sandbox":
+        self._thread = threading.Thread(target=lambda: asyncio.run(self.serve()), daemon=True)
+        self._thread.start()
+        if not self._started.wait(30):
+            raise RuntimeError("the sandbox did not start")
+        return self
+
+    def __exit__(
+        self,
+        kind: Optional[Type[BaseException]],
+        error: Optional[BaseException],
+        trace: Optional[TracebackType],
+    ) -> None:
+        self._loop.call_soon_threadsafe(self._stop.set)
+        self._thread.join(30)
+
+    async def serve(self) -> None:
+        """Serves until stopped."""
+        self._loop, self._stop = asyncio.get_running_loop(), asyncio.Event()
+        app = web.Application(middlewares=[self._guard])
+        app.router.add_post("/1/profiles.json", self._open)
+        app.router.add_get("/1/profiles.json", self._page)
+        app.router.add_get("/_sandbox/stats", self._stats)
+        app.router.add_get("/_sandbox/truth/profiles", self._truth)
+        app.router.add_post("/_sandbox/faults", self._set_faults)
+        app.router.add_post("/_sandbox/clock", self._set_clock)
+        runner = web.AppRunner(app, access_log=None, shutdown_timeout=0.1)
+        await runner.setup()
+        site = web.TCPSite(runner, "127.0.0.1", self.port)
+        await site.start()
+        self.port = runner.addresses[0][1]
+        self._started.set()
+        await self._stop.wait()
+        await runner.cleanup()
+
+    def prebuild(self, flags: Flags = Flags()) -> None:
+        """Encodes every profile now, so that a benchmark does not wait for the sandbox."""
+        for number in range(self.account.profiles):
+            self._record(number, flags)
+
+    # ---------------------------------------------------------------- every request
+
+    @web.middleware
+    async def _guard(self, request: web.Request, handler: Handler) -> web.StreamResponse:
+        """Records the request, checks the credentials and the limit of three in flight."""
+        if request.path.startswith("/_sandbox"):
+            return await handler(request)
+        self.requests.append(
+            {
+                "method": request.method,
+                "path": request.path,
+                "query": request.rel_url.raw_query_string,
+                "content_type": request.headers.get("Content-Type"),
+                "body": (await request.read()).decode(),
+            }
+        )
+        self._in_flight += 1
+        self.max_in_flight = max(self.max_in_flight, self._in_flight)
+        try:
+            if self._in_flight > MAX_IN_FLIGHT:
+                return _fail("Too many concurrent requests", 429, http=429)
+            given = (
+                request.headers.get("X-CleverTap-Account-Id", ""),
+                request.headers.get("X-CleverTap-Passcode", ""),
+            )
+            if not given[0]:
+                return web.Response(status=503)
+            if given != (self.account.account_id, self.account.passcode):
+                return _fail("Invalid Credentials", 401, http=401)
+            if self.latency:
+                await asyncio.sleep(self.latency)
+            return await handler(request)
+        finally:
+            self._in_flight -= 1
+
+    # ---------------------------------------------------------------- the two steps of an export
+
+    async def _open(self, request: web.Request) -> web.StreamResponse:
+        fault = self._fault(opening=True, page=-1)
+        if fault:
+            return await fault(self, request, {"status": "success", "cursor": "x"})
+        try:
+            body = orjson.loads(await request.read())
+            event, first, last = body["event_name"], body["from"], body["to"]
+        except (ValueError, KeyError, TypeError):
+            return _fail("Incorrect Usage", 3, http=400)
+        refusal = self._refusal(event, first, last)
+        if refusal:
+            return refusal
+        batch = int(request.query.get("batch_size", LARGEST_BATCH))
+        per_shard = min(batch, LARGEST_BATCH) // SHARDS or self.account.profiles or 1
+        shards: List[List[int]] = [[] for _ in range(SHARDS)]
+        for place, number in enumerate(self.account.active(event, first, last)):
+            shards[place * 7 % SHARDS].append(number)
+        flags = Flags(*(request.query.get(name, "true") == "true" for name in RECORD_FLAGS))
+        self._exports.append(Export(shards, per_shard, flags, self._now(), self._now()))
+        cursor = self.cursor(len(self._exports) - 1, 0)
+        return web.json_response({"status": "success", "cursor": cursor})
+
+    def _refusal(self, event: Any, first: Any, last: Any) -> Optional[web.Response]:
+        today = int(datetime.now(pytz.timezone(self.account.timezone)).strftime("%Y%m%d"))
+        if not isinstance(event, str) or event not in (*EVENTS, *NOT_EXPORTABLE):
+            return _fail(f'["Invalid event : {event}"]', 400, http=200)
+        if event in NOT_EXPORTABLE:
+            return _fail("Export not allowed for this event", 400, http=400)
+        for day in (first, last):
+            try:
+                datetime.strptime(f"{day:08d}", "%Y%m%d")
+            except ValueError:  # a text, too: both of them raise it
+                return _fail("Invalid date", 4002, http=400)
+        if first > last or last > today:
+            return _fail("Invalid date range", 4004, http=400)
+        return None
+
+    async def _page(self, request: web.Request) -> web.StreamResponse:
+        raw = request.rel_url.raw_query_string.partition("cursor=")[2]
+        if raw not in self._cursors:
+            if unquote(raw) in self._cursors:  # encoded a second time
+                return _fail("Incorrect Usage", 3, http=200)
+            return _fail("Invalid cursor", "CURSOR_INVALIDATED", http=400)
+        number, page = self._cursors[raw]
+        export = self._exports[number]
+        if export.dead or self._now() - export.created > CURSOR_LIFETIME_SECONDS:
+            return _fail("Invalid cursor", "CURSOR_INVALIDATED", http=400)
+        export.used = self._now()
+        content: Dict[str, Any] = {"status": "success"}
+        if page + 1 < export.pages:
+            content["next_cursor"] = self.cursor(number, page + 1)
+        if page:
+            content["previous_cursor"] = self.cursor(number, page - 1)
+        records = [self._record(n, export.flags) for n in export.numbers(page)]
+        if records:
+            content["records"] = orjson.Fragment(b"[" + b",".join(records) + b"]")
+        if export.not_ready.setdefault(page, self.not_ready) > 0:
+            export.not_ready[page] -= 1
+            return _not_ready()
+        fault = self._fault(opening=False, page=page)
+        if fault:
+            return await fault(self, request, content)
+        return _json(content)
+
+    def cursor(self, export: int, page: int, salt: str = "") -> str:
+        """The cursor of a page, about 2 KB and percent-encoded, as CleverTap hands it out."""
+        label = f"{self.account.seed}/{export}/{page}/{salt}".encode()
+        noise = b"".join(hashlib.sha512(label + bytes([i])).digest() for i in range(24))
+        encoded = quote(base64.b64encode(noise + b"=").decode(), safe="")
+        self._cursors[encoded] = (export, page)
+        return encoded
+
+    def position(self, request: web.Request) -> Tuple[int, int]:
+        """Export and page that the request's cursor stands for."""
+        return self._cursors[request.rel_url.raw_query_string.partition("cursor=")[2]]
+
+    def kill_export(self, request: web.Request) -> None:
+        self._exports[self.position(request)[0]].dead = True
+
+    def _record(self, number: int, flags: Flags) -> bytes:
+        encoded = self._encoded.setdefault(flags, {})
+        if number not in encoded:
+            encoded[number] = orjson.dumps(self.account.profile(number, flags))
+        return encoded[number]
+
+    def _fault(self, opening: bool, page: int) -> "Optional[FaultAnswer]":
+        for fault in self.faults:
+            if fault.take(opening, page):
+                return FAULTS[fault.name]
+        return None
+
+    def _now(self) -> float:
+        return time.time() + self.clock_offset
+
+    # ---------------------------------------------------------------- /_sandbox
+
+    async def _stats(self, request: web.Request) -> web.Response:
+        return web.json_response(
+            {
+                "requests": len(self.requests),
+                "max_in_flight": self.max_in_flight,
+                "exports": len(self._exports),
+                "faults": [asdict(fault) for fault in self.faults],
+            }
+        )
+
+    async def _truth(self, request: web.Request) -> web.StreamResponse:
+        query = request.query
+        flags = Flags(*(query.get(name, "true") == "true" for name in RECORD_FLAGS))
+        rows = self.account.truth(query["event"], int(query["from"]), int(query["to"]), flags)
+        response = web.StreamResponse(headers={"Content-Type": "application/x-ndjson"})
+        await response.prepare(request)
+        for row in rows:
+            await response.write(orjson.dumps(row) + b"\n")
+        return response
+
+    async def _set_faults(self, request: web.Request) -> web.Response:
+        self.faults = [Fault(**fault) for fault in await request.json()]
+        return web.json_response({"faults": len(self.faults)})
+
+    async def _set_clock(self, request: web.Request) -> web.Response:
+        self.clock_offset += float((await request.json())["advance_seconds"])
+        return web.json_response({"offset_seconds": self.clock_offset})
+
+
+# -------------------------------------------------------------------- answers
+
+
+def _json(content: Dict[str, Any], http: int = 200) -> web.Response:
+    return web.Response(
+        status=http, body=orjson.dumps(content), content_type="application/json", charset="utf-8"
+    )
+
+
+def _fail(error: str, code: Any, http: int) -> web.Response:
+    return _json({"status": "fail", "error": error, "code": code}, http)
+
+
+def _not_ready() -> web.Response:
+    return _fail("Request still in progress, please retry later", 2, http=200)
+
+
+# -------------------------------------------------------------------- faults
+# Each takes the sandbox, the request and the answer that would have been right.
+
+FaultAnswer = Callable[[Sandbox, web.Request, Dict[str, Any]], Awaitable[web.StreamResponse]]
+
+
+def _answer(response: Callable[[Dict[str, Any]], web.Response]) -> FaultAnswer:
+    async def answer(
+        sandbox: Sandbox, request: web.Request, content: Dict[str, Any]
+    ) -> web.StreamResponse:
+        return response(content)
+
+    return answer
+
+
+async def _half(
+    sandbox: Sandbox, request: web.Request, content: Dict[str, Any]
+) -> web.StreamResponse:
+    """The connection breaks in the middle of the body."""
+    body = orjson.dumps(content)
+    response = web.StreamResponse(headers={"Content-Length": str(len(body))})
+    await response.prepare(request)
+    await response.write(body[: len(body) // 2])
+    await asyncio.sleep(0.05)
+    if request.transport:
+        request.transport.abort()
+    return response
+
+
+async def _hang(
+    sandbox: Sandbox, request: web.Request, content: Dict[str, Any]
+) -> web.StreamResponse:
+    await asyncio.sleep(3600)
+    return web.Response()
+
+
+async def _dead(
+    sandbox: Sandbox, request: web.Request, content: Dict[str, Any]
+) -> web.StreamResponse:
+    sandbox.kill_export(request)
+    return _fail("Invalid cursor", "CURSOR_INVALIDATED", http=400)
+
+
+def _with_cursor(salt: Optional[str], page: Callable[[int], int], records: bool) -> FaultAnswer:
+    """A page whose next cursor leads to `page(this one)`; with a salt it is a cursor never seen."""
+
+    async def answer(
+        sandbox: Sandbox, request: web.Request, content: Dict[str, Any]
+    ) -> web.StreamResponse:
+        export, number = sandbox.position(request)
+        unseen = f"{salt}-{len(sandbox.requests)}" if salt else ""
+        content["next_cursor"] = sandbox.cursor(export, max(page(number), 0), unseen)
+        if not records:
+            content["records"] = []
+        return _json(content)
+
+    return answer
+
+
+def _as_partial(content: Dict[str, Any]) -> web.Response:
+    """The shape that one client saw: status partial until the last page, the next cursor in cursor."""
+    if "next_cursor" in content:
+        content = {**content, "status": "partial", "cursor": content["next_cursor"]}
+        del content["next_cursor"]
+    return _json(content)
+
+
+def _without(*keys: str) -> FaultAnswer:
+    return _answer(lambda content: _json({k: v for k, v in content.items() if k not in keys}))
+
+
+_HTML = "<html><body>Sign in to the hotel's network</body></html>"
+
+FAULTS: Dict[str, FaultAnswer] = {
+    "not_ready": _answer(lambda _: _not_ready()),
+    "accepted": _answer(lambda _: web.Response(status=202)),
+    "throttled": _answer(lambda _: _fail("Please wait", 1, http=200)),
+    "too_many": _answer(lambda _: _fail("Too many concurrent requests", 429, http=429)),
+    "error_500": _answer(lambda _: _fail("An unknown error occurred", 500, http=500)),
+    "error_503": _answer(lambda _: web.Response(status=503, text=_HTML, content_type="text/html")),
+    "reset": _half,
+    "hang": _hang,
+    "truncated": _answer(
+        lambda c: web.Response(body=orjson.dumps(c)[:-9], content_type="application/json")
+    ),
+    "html": _answer(lambda _: web.Response(text=_HTML, content_type="text/html")),
+    "empty_body": _answer(lambda _: web.Response()),
+    "empty_object": _answer(lambda _: _json({})),
+    "no_status": _without("status"),
+    "success_with_error": _answer(
+        lambda _: _json({"status": "success", "error": "This has not been completed"})
+    ),
+    "lost_cursor": _answer(lambda _: _json({"status": "success"})),
+    "empty_page": _with_cursor("again", lambda page: page, records=False),
+    "partial": _answer(_as_partial),
+    "partial_without_cursor": _answer(
+        lambda c: _json({"status": "partial", "records": c.get("records", [])})
+    ),
+    "dead_cursor": _dead,
+    "repeated_cursor": _with_cursor(None, lambda page: page, records=True),
+    "cycle": _with_cursor(None, lambda page: page - 1, records=True),
+    "incorrect_usage": _answer(lambda _: _fail("Incorrect Usage", 3, http=200)),
+    "fail_with_records": _answer(
+        lambda c: _json({**c, "status": "fail", "error": "Shard 7 unavailable", "code": 77})
+    ),
+    "unauthorized": _answer(lambda _: _fail("Invalid Credentials", 401, http=401)),
+}
+
+
+def main() -> None:
+    """Entry point of `source-clevertap-sandbox`."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
+    parser.add_argument("--port", type=int, default=8023)
+    parser.add_argument("--profiles", type=int, default=1000)
+    parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--timezone", default="Asia/Kolkata")
+    parser.add_argument("--padding", type=int, default=0, help="extra bytes on each profile")
+    parser.add_argument("--latency", type=float, default=0.0, help="seconds that each answer takes")
+    parser.add_argument("--not-ready", type=int, default=1, help="not-ready answers before a page")
+    parser.add_argument("--prebuild", action="store_true", help="encode all profiles before serving")
+    parser.add_argument(
+        "--fault",
+        action="append",
+        default=[],
+        type=Fault.parse,
+        metavar="NAME[:TIMES[:PAGE]]",
+        help=f"TIMES a number or always; open-NAME hits the opening POST. {', '.join(FAULTS)}",
+    )
+    args = parser.parse_args()
+    account = Account(args.profiles, args.seed, args.timezone, padding=args.padding)
+    sandbox = Sandbox(account, args.port, args.not_ready, args.latency, tuple(args.fault))
+    if args.prebuild:
+        sandbox.prebuild()
+    print(f"A fake CleverTap of {account.profiles} profiles at {sandbox.url}", flush=True)
+    print(f"account_id {account.account_id}, passcode {account.passcode}", flush=True)
+    try:
+        asyncio.run(sandbox.serve())
+    except KeyboardInterrupt:
+        pass
