@@ -16,28 +16,25 @@ import logging
 import re
 import threading
 import time
+from collections.abc import Callable, Iterable, Iterator, Mapping, MutableMapping
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Any, Callable, Dict, Iterable, Iterator, List, Mapping, MutableMapping, Optional
-from typing import Set, Tuple, TypedDict, Union
+from typing import Any, TypedDict
 
 import orjson
 import pytz
 import requests
-
 from airbyte_cdk.models import FailureType
-from airbyte_cdk.sources.declarative.decoders import JsonDecoder
 from airbyte_cdk.sources.declarative.extractors.record_extractor import RecordExtractor
 from airbyte_cdk.sources.declarative.interpolation import InterpolatedString
 from airbyte_cdk.sources.declarative.requesters import HttpRequester
 from airbyte_cdk.sources.declarative.requesters.error_handlers import DefaultErrorHandler
-from airbyte_cdk.sources.declarative.requesters.error_handlers import HttpResponseFilter
 from airbyte_cdk.sources.declarative.requesters.paginators.strategies.pagination_strategy import (
     PaginationStrategy,
 )
 from airbyte_cdk.sources.declarative.transformations import RecordTransformation
-from airbyte_cdk.sources.declarative.transformations.config_transformations.config_transformation import (
-    ConfigTransformation,
+from airbyte_cdk.sources.declarative.transformations.config_transformations import (
+    config_transformation,
 )
 from airbyte_cdk.sources.declarative.validators.validation_strategy import ValidationStrategy
 from airbyte_cdk.sources.streams.http.error_handlers.response_models import (
@@ -55,25 +52,31 @@ from airbyte_cdk.utils.traced_exception import AirbyteTracedException
 
 LOGGER = logging.getLogger("airbyte")
 
-Page = Dict[str, Any]
+REGIONS = ("global", "eu1", "in1", "us1", "sg1", "aps3", "mec1", "sk1")
+REQUIRED = {"account_id": "-", "passcode": "-", "event_name": "-", "start_date": 20000101}
+BASE_URL = re.compile(
+    "https://([a-z0-9-]+[.])?api[.]clevertap[.]com|http://(127[.]0[.]0[.]1|localhost)(:[0-9]{1,5})?"
+)
+
+Page = dict[str, Any]
 
 
 class ExportPosition(TypedDict):
     """Where an export stands: the page token, handed from page to page.
 
     cursor: of the page to fetch next, percent-encoded as CleverTap sent it.
-    seen: short digests of the cursors this export has handed out (a cursor has about 2 KB).
-    rows: records read since the export was last opened.
+    seen: short digests of the cursors fetched since the export was opened (a cursor has 2 KB).
+    rows: records read since the export was opened.
     reopened: how often the export was opened again because its cursor had died.
     """
 
     cursor: str
-    seen: Set[bytes]
+    seen: set[bytes]
     rows: int
     reopened: int
 
 
-def page_of(response: requests.Response) -> Optional[Page]:
+def page_of(response: requests.Response) -> Page | None:
     """The JSON object in a response's body, or None where there is none.
 
     A page has up to 30 MB: it is decoded once and kept on the response, where the error handler,
@@ -87,11 +90,11 @@ def page_of(response: requests.Response) -> Optional[Page]:
         except requests.RequestException:
             kept["export_page"] = None
             kept["_content"] = b""  # the Builder's log reads the body again: not from a dead socket
-    page: Optional[Page] = kept["export_page"]
+    page: Page | None = kept["export_page"]
     return page
 
 
-def _json_object(body: bytes) -> Optional[Page]:
+def _json_object(body: bytes) -> Page | None:
     try:
         value = orjson.loads(body)
     except orjson.JSONDecodeError:
@@ -114,8 +117,8 @@ def _next_cursor(page: Page) -> Any:
 def is_page(response: requests.Response) -> bool:
     """Whether a response is a page of an export, or the answer that opens one.
 
-    Only this makes a request a success. HTTP 200 says nothing: failures, "not ready yet" and unread-
-    able bodies come with it. Without a cursor, "success" is the end of an export; "partial", or
+    Only this makes a request a success. HTTP 200 says nothing: failures, "not ready yet" and unreadable
+    bodies come with it. Without a cursor, "success" is the end of an export; "partial", or
     the answer to the opening POST, cannot be, so neither may pass for one.
     """
     page = page_of(response)
@@ -138,7 +141,8 @@ class ExportRequester:
 
     Both are ordinary HttpRequesters of the manifest. A dead cursor (the manifest's RESET_PAGINATION)
     opens the export again, at most `max_reopens` times; rows already read then come again, with the
-    same keys. (The CDK's own reset allows one.) Every error is given the stream, event and dates.
+    same keys. (The CDK's own reset allows one.) A cursor that comes twice would page for ever: it ends
+    the read. Every error is given the stream, event and dates.
     """
 
     open: HttpRequester
@@ -147,6 +151,8 @@ class ExportRequester:
     max_reopens: int = 5
 
     def __post_init__(self) -> None:
+        # Bodies are read by `page_of`. Otherwise the CDK's debug log would print the records.
+        self.open.stream_response = self.page.stream_response = True
         # The CDK masks a secret as it was typed, but prints headers with quotes and such escaped.
         printed = repr(str(self.config.get("passcode", "")))[1:-1]
         for escaped in (printed, json.dumps(printed)[1:-1]):
@@ -157,22 +163,24 @@ class ExportRequester:
         return self.open.get_url(**context)
 
     def get_url_base(self, **context: Any) -> str:
+        """The deprecated half of get_url, which the CDK asks for too."""
         return self.open.get_url_base(**context)
 
     def send_request(
         self,
-        stream_slice: Optional[StreamSlice] = None,
-        next_page_token: Optional[Mapping[str, Any]] = None,
-        log_formatter: Optional[Callable[[requests.Response], Any]] = None,
+        stream_slice: StreamSlice | None = None,
+        next_page_token: Mapping[str, Any] | None = None,
+        log_formatter: Callable[[requests.Response], Any] | None = None,
         **_: Any,
-    ) -> Optional[requests.Response]:
+    ) -> requests.Response | None:
         """Fetches the page that `next_page_token` stands at, or opens the export.
 
         Raises AirbyteTracedException, its message saying stream, event and dates.
         """
-        position: Optional[ExportPosition] = (next_page_token or {}).get("next_page_token")
+        position: ExportPosition | None = (next_page_token or {}).get("next_page_token")
         try:
             if position:
+                self._refuse_repeated_cursor(position)
                 try:
                     return self.page.send_request(
                         stream_slice=stream_slice,
@@ -193,6 +201,17 @@ class ExportRequester:
             error.message = f"{self._export(stream_slice)}: {message}"
             raise
 
+    def _refuse_repeated_cursor(self, position: ExportPosition) -> None:
+        digest = hashlib.blake2b(position["cursor"].encode(), digest_size=12).digest()
+        if digest in position["seen"]:
+            raise AirbyteTracedException(
+                message=f"CleverTap sent the same cursor twice in one export, after {position['rows']} "
+                "rows, so its end cannot be reached. Sync again; if it happens again, tell CleverTap "
+                "support.",
+                failure_type=FailureType.system_error,
+            )
+        position["seen"].add(digest)
+
     def _count_reopening(self, position: ExportPosition) -> None:
         if position["reopened"] >= self.max_reopens:
             raise AirbyteTracedException(
@@ -206,7 +225,7 @@ class ExportRequester:
             "Rows already read come again, with the same keys."
         )
 
-    def _export(self, stream_slice: Optional[StreamSlice]) -> str:
+    def _export(self, stream_slice: StreamSlice | None) -> str:
         asked = self.open.get_request_body_json(stream_slice=stream_slice) or {}
         return "Stream {}, event '{}', {} to {}".format(
             self.open.name, asked.get("event_name"), asked.get("from"), asked.get("to")
@@ -226,9 +245,9 @@ class ExportErrorHandler(DefaultErrorHandler):
         ceiling is ten minutes and five retries), then its last error is raised as transient_error.
     """
 
-    waits: Mapping[str, List[int]] = field(default_factory=dict)
-    max_wait_minutes: Union[str, float] = 20
-    max_retries: Optional[Union[int, str]] = 100_000
+    waits: Mapping[str, list[int]] = field(default_factory=dict)
+    max_wait_minutes: str | float = 20
+    max_retries: int | str | None = 100_000
     max_time: int = 7 * 24 * 3600
 
     def __post_init__(self, parameters: Any) -> None:
@@ -239,7 +258,7 @@ class ExportErrorHandler(DefaultErrorHandler):
         self.backoff_strategies = [self]  # type: ignore[list-item]  # the CDK asks these, not us
 
     def interpret_response(
-        self, response_or_exception: Optional[Union[requests.Response, Exception]]
+        self, response_or_exception: requests.Response | Exception | None
     ) -> ErrorResolution:
         """What to do with an answer, or with an exception where none came."""
         if not isinstance(response_or_exception, requests.Response):
@@ -269,15 +288,15 @@ class ExportErrorHandler(DefaultErrorHandler):
                 break
         else:
             resolution = ErrorResolution(ResponseAction.RETRY, None, "CleverTap sent no page.")
-        if resolution.response_action.name in self.waits:
+        if resolution.response_action and resolution.response_action.name in self.waits:
             resolution.failure_type = FailureType.transient_error
         return resolution
 
     def backoff_time(
         self,
-        response_or_exception: Optional[Union[requests.Response, requests.RequestException]],
+        response_or_exception: requests.Response | requests.RequestException | None,
         attempt_count: int = 0,
-    ) -> Optional[float]:
+    ) -> float | None:
         """Seconds to wait before the next attempt, less the one that the CDK adds."""
         request, resolution = self._request, self._request.resolution
         if attempt_count <= 1:
@@ -289,7 +308,7 @@ class ExportErrorHandler(DefaultErrorHandler):
                 message=f"{resolution.error_message} (Gave up after {self._max_wait / 60:g} minutes.)",
                 failure_type=FailureType.transient_error,
             )
-        wait = min(first * 2.0 ** min(request.tries.get(action, 0), 30), longest)
+        wait: float = min(first * 2.0 ** min(request.tries.get(action, 0), 30), longest)
         request.tries[action] = request.tries.get(action, 0) + 1
         request.slept += wait
         LOGGER.info(f"{resolution.error_message} Asking again in {wait:g} s.")
@@ -301,7 +320,7 @@ class ExportPagination(PaginationStrategy):
     """Follows an export from cursor to cursor until a page brings none.
 
     Short and empty pages are ordinary (an account's data lies in 23 shards): only the missing cursor
-    is the end. A cursor that comes twice would page for ever, so it ends the read with an error.
+    is the end.
 
     opening_only: while Airbyte checks a connection, stop once the export is open.
     """
@@ -314,10 +333,12 @@ class ExportPagination(PaginationStrategy):
         self._opening_only = opening_only.eval(self.config) is True
 
     @property
-    def initial_token(self) -> Optional[ExportPosition]:
+    def initial_token(self) -> ExportPosition | None:
+        """None: an export is opened without a cursor."""
         return None
 
-    def get_page_size(self) -> Optional[int]:
+    def get_page_size(self) -> int | None:
+        """None: the size of a page says nothing here."""
         return None
 
     def next_page_token(
@@ -325,40 +346,22 @@ class ExportPagination(PaginationStrategy):
         response: requests.Response,
         last_page_size: int,
         last_record: Any,
-        last_page_token_value: Optional[ExportPosition] = None,
-        **_: Any,
-    ) -> Optional[ExportPosition]:
-        """The position after this response, None at the export's end. Raises on a repeated cursor."""
+        last_page_token_value: ExportPosition | None = None,
+        page_size_override: int | None = None,
+        stream_slice: StreamSlice | None = None,
+    ) -> ExportPosition | None:
+        """The position after this response; None at the export's end."""
         cursor: str = _next_cursor(page_of(response) or {})
         if not cursor or self._opening_only:
             return None
         last = last_page_token_value
-        if response.request.method == "POST":
-            seen: Set[bytes] = set()
-            rows, reopened = 0, last["reopened"] + 1 if last else 0
+        if last is None:
+            seen, rows, reopened = set[bytes](), 0, 0
+        elif response.request.method == "POST":
+            seen, rows, reopened = set(), 0, last["reopened"] + 1
         else:
-            assert last is not None
             seen, rows, reopened = last["seen"], last["rows"] + last_page_size, last["reopened"]
-        digest = hashlib.blake2b(cursor.encode(), digest_size=12).digest()
-        if digest in seen:
-            raise AirbyteTracedException(
-                message=f"CleverTap sent the same cursor twice in one export, after {rows} rows, so "
-                "its end cannot be reached. Sync again; if it happens again, tell CleverTap support.",
-                failure_type=FailureType.system_error,
-            )
-        seen.add(digest)
         return ExportPosition(cursor=cursor, seen=seen, rows=rows, reopened=reopened)
-
-
-@dataclass
-class PageDecoder(JsonDecoder):
-    """Has the CDK leave bodies to `page_of`: it decodes each once, and debug logs do not show it."""
-
-    def __init__(self) -> None:
-        super().__init__(parameters={})
-
-    def is_stream_response(self) -> bool:
-        return True
 
 
 @dataclass
@@ -366,6 +369,7 @@ class PageRecordExtractor(RecordExtractor):
     """The `records` of a page; none where the key is missing (an export with no data has none)."""
 
     def extract_records(self, response: requests.Response) -> Iterable[MutableMapping[str, Any]]:
+        """The page's records as CleverTap sent them."""
         return (page_of(response) or {}).get("records") or ()
 
 
@@ -380,18 +384,19 @@ class ProfileKeys(RecordTransformation):
 
     def transform(
         self,
-        record: Dict[str, Any],
-        config: Optional[Config] = None,
+        record: dict[str, Any],
+        config: Config | None = None,
         stream_state: Any = None,
-        stream_slice: Optional[StreamSlice] = None,
+        stream_slice: StreamSlice | None = None,
     ) -> None:
+        """Adds both fields to `record`, in place."""
         object_id = record.get("objectId") or self._device_id(record.get("platformInfo"))
         object_id = object_id or record.get("identity")
         if not object_id:
             canonical = json.dumps(record, sort_keys=True).encode()
             object_id = "no-id-" + hashlib.blake2b(canonical, digest_size=16).hexdigest()
         record["object_id"] = str(object_id)
-        record["event_name"] = (stream_slice or {}).get("event_name")
+        record["event_name"] = stream_slice["event_name"] if stream_slice else None
 
     @staticmethod
     def _device_id(devices: Any) -> Any:
@@ -402,7 +407,7 @@ class ProfileKeys(RecordTransformation):
 
 
 @dataclass
-class ConfigCheck(ConfigTransformation):
+class ConfigCheck(config_transformation.ConfigTransformation):
     """Tidies the configuration and looks for what is wrong in it, before any request.
 
     Empty settings are dropped, dates typed as text become integers. Airbyte compares a configuration
@@ -411,14 +416,8 @@ class ConfigCheck(ConfigTransformation):
     raises it.
     """
 
-    _REGIONS = ("global", "eu1", "in1", "us1", "sg1", "aps3", "mec1", "sk1")
-    _REQUIRED = {"account_id": "-", "passcode": "-", "event_name": "-", "start_date": 20000101}
-    _BASE_URL = re.compile(
-        "https://([a-z0-9-]+[.])?api[.]clevertap[.]com"
-        "|http://(127[.]0[.]0[.]1|localhost)(:[0-9]{1,5})?"
-    )
-
     def transform(self, config: MutableMapping[str, Any]) -> None:
+        """Changes `config` in place; sets `config_problem`, empty if there is none."""
         config.pop("checking", None)  # only check itself may set it: it would end a read early
         for name in [name for name, value in config.items() if value is None or value == ""]:
             del config[name]
@@ -430,12 +429,12 @@ class ConfigCheck(ConfigTransformation):
         problems = dict(self._problems(config))
         for name in problems:
             config.pop(name, None)
-            if name in self._REQUIRED:
-                config[name] = self._REQUIRED[name]
+            if name in REQUIRED:
+                config[name] = REQUIRED[name]
         config["config_problem"] = " ".join(problems.values())
 
-    def _problems(self, config: Mapping[str, Any]) -> Iterator[Tuple[str, str]]:
-        for name in self._REQUIRED:
+    def _problems(self, config: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
+        for name in REQUIRED:
             if name not in config:
                 yield name, f"{name} is missing."
         for name in ("account_id", "passcode"):
@@ -445,10 +444,10 @@ class ConfigCheck(ConfigTransformation):
         for name in ("account_id", "passcode", "event_name"):
             if not isinstance(config.get(name, ""), str):
                 yield name, f"{name} must be text, in quotes."
-        if config.get("region", "global") not in self._REGIONS:
-            yield "region", f"region '{config['region']}' is none of {', '.join(self._REGIONS)}."
+        if config.get("region", "global") not in REGIONS:
+            yield "region", f"region '{config['region']}' is none of {', '.join(REGIONS)}."
         base_url = config.get("base_url")
-        if base_url and not (isinstance(base_url, str) and self._BASE_URL.fullmatch(base_url)):
+        if base_url and not (isinstance(base_url, str) and BASE_URL.fullmatch(base_url)):
             yield "base_url", "base_url must be https://...api.clevertap.com or http on localhost."
         summary = config.get("include_event_summary", True)
         if not isinstance(summary, bool):
@@ -458,7 +457,7 @@ class ConfigCheck(ConfigTransformation):
             yield "max_wait_minutes", "max_wait_minutes must be a number above 0."
         yield from self._date_problems(config)
 
-    def _date_problems(self, config: Mapping[str, Any]) -> Iterator[Tuple[str, str]]:
+    def _date_problems(self, config: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
         dates_are_good = True
         for name in ("start_date", "end_date"):
             if name in config and not self._is_date(config[name]):
@@ -474,7 +473,10 @@ class ConfigCheck(ConfigTransformation):
             if start > end:
                 yield "start_date", f"start_date {start} is after end_date {end}."
             elif start > today:
-                yield "start_date", f"start_date {start} is after today, {today} in the timezone set."
+                yield (
+                    "start_date",
+                    f"start_date {start} is after today, {today} in the timezone set.",
+                )
 
     @staticmethod
     def _is_date(value: Any) -> bool:
@@ -489,6 +491,7 @@ class ConfigProblem(ValidationStrategy):
     """Raises, as config_error, what `ConfigCheck` found."""
 
     def validate(self, value: Any) -> None:
+        """Raises AirbyteTracedException if `value`, the text of a problem, is not empty."""
         if value:
             raise AirbyteTracedException(
                 message=f"Configuration: {value}", failure_type=FailureType.config_error

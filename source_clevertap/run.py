@@ -2,8 +2,9 @@
 
 import importlib.util
 import sys
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, List, Mapping, Optional
+from typing import Any
 
 from airbyte_cdk.entrypoint import AirbyteEntrypoint, launch
 from airbyte_cdk.exception_handler import init_uncaught_exception_handler
@@ -20,7 +21,7 @@ SWITCH_INTERVAL_SECONDS = 0.1
 class SourceClevertap(YamlDeclarativeSource):
     """The manifest, with components.py registered under the name that the manifest calls it by."""
 
-    def __init__(self, config_path: Optional[str] = None, **inputs: Any) -> None:
+    def __init__(self, config_path: str | None = None, **inputs: Any) -> None:
         register_components()
         # An absolute path: a relative one is looked up in the working directory first.
         super().__init__(
@@ -39,9 +40,7 @@ def register_components() -> None:
     """Loads components.py, once, as the module that `class_name` in the manifest refers to."""
     if COMPONENTS_MODULE in sys.modules:
         return
-    spec = importlib.util.spec_from_file_location(
-        COMPONENTS_MODULE, definition_file("components.py")
-    )
+    spec = importlib.util.spec_from_file_location(COMPONENTS_MODULE, definition_file("components.py"))
     if spec is None or spec.loader is None:
         raise ImportError("components.py is missing: the package is incomplete")
     module = importlib.util.module_from_spec(spec)
@@ -49,12 +48,12 @@ def register_components() -> None:
     spec.loader.exec_module(module)
 
 
-def create_source(args: List[str]) -> SourceClevertap:
+def create_source(args: list[str]) -> SourceClevertap:
     """The source with the config, catalog and state that the arguments of the command name."""
     parsed = AirbyteEntrypoint.parse_args(args)
-    config_path: Optional[str] = getattr(parsed, "config", None)
-    catalog_path: Optional[str] = getattr(parsed, "catalog", None)
-    state_path: Optional[str] = getattr(parsed, "state", None)
+    config_path: str | None = getattr(parsed, "config", None)
+    catalog_path: str | None = getattr(parsed, "catalog", None)
+    state_path: str | None = getattr(parsed, "state", None)
     config: Mapping[str, Any] = SourceClevertap.read_config(config_path) if config_path else {}
     return SourceClevertap(
         config=config,

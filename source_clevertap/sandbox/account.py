@@ -3,10 +3,11 @@
 Nothing here is random twice: the same seed and number give the same profile on any machine.
 """
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import date, timedelta
 from random import Random
-from typing import Any, Dict, Iterator, List, NamedTuple
+from typing import Any, NamedTuple
 from zlib import crc32
 
 FIRST_DAY = date(2022, 1, 1)
@@ -24,12 +25,20 @@ EVENTS = {
     "(1,2)": 7,
     "1E5": 7,
     "1_000": 7,
-    "it's \"{{ config.passcode }}\"": 7,
+    'it\'s "{{ config.passcode }}"': 7,
     "Caf\u00e9 \U0001f600": 7,
 }
 NOT_EXPORTABLE = ("Notification Viewed", "Notification Clicked")
 
-_FIRST_NAMES = ("Ana", "Zo\u00eb", "\u0905\u0928\u093f\u0932", "\u674e\u96f7", "O'Neil", "Jos\u00e9 \"Pepe\"", "\U0001f600")
+_FIRST_NAMES = (
+    "Ana",
+    "Zo\u00eb",
+    "\u0905\u0928\u093f\u0932",
+    "\u674e\u96f7",
+    "O'Neil",
+    'Jos\u00e9 "Pepe"',
+    "\U0001f600",
+)
 _MODELS = (("Android", "xiaomi", "M2006C3MII"), ("iOS", "Apple", "iPhone14,2"), ("Web", "", ""))
 
 
@@ -39,6 +48,9 @@ class Flags(NamedTuple):
     app: bool = True
     events: bool = True
     profile: bool = True
+
+
+ALL_FLAGS = Flags()
 
 
 @dataclass(frozen=True)
@@ -60,11 +72,11 @@ class Account:
             if low.days <= (number * 7919 + shift) % DAYS <= high.days:
                 yield number
 
-    def profile(self, number: int, flags: Flags = Flags()) -> Dict[str, Any]:
+    def profile(self, number: int, flags: Flags = ALL_FLAGS) -> dict[str, Any]:
         """A profile as the API sends it."""
         rng = Random(self.seed * 1_000_003 + number)
         key = self.key(number)
-        record: Dict[str, Any] = {}
+        record: dict[str, Any] = {}
         if number % 2 == 0:
             record["objectId"] = key
         if number % 10 < 7:  # the rest never logged in
@@ -94,14 +106,14 @@ class Account:
         return f"__g{self.seed:x}-{number:010d}"
 
     def truth(
-        self, event: str, first: int, last: int, flags: Flags = Flags()
-    ) -> Iterator[Dict[str, Any]]:
+        self, event: str, first: int, last: int, flags: Flags = ALL_FLAGS
+    ) -> Iterator[dict[str, Any]]:
         """What a complete read must deliver: {"key": ..., "record": ...} for each profile."""
         for number in self.active(event, first, last):
             yield {"key": self.key(number), "record": self.profile(number, flags)}
 
-    def _properties(self, number: int, rng: Random) -> Dict[str, Any]:
-        properties: Dict[str, Any] = {
+    def _properties(self, number: int, rng: Random) -> dict[str, Any]:
+        properties: dict[str, Any] = {
             "Customer Type": rng.choice(("Gold", "Silver", 3, True)),
             "last.score": rng.choice((308, 30.5, "308", None, -1)),
             "citt\u00e0": rng.choice(("Milano", "\u6771\u4eac", "")),
@@ -113,13 +125,16 @@ class Account:
             properties["padding"] = f"{number:x}" * (self.padding // len(f"{number:x}"))
         return properties
 
-    def _devices(self, number: int, rng: Random, flags: Flags) -> List[Dict[str, Any]]:
+    def _devices(self, number: int, rng: Random, flags: Flags) -> list[dict[str, Any]]:
         # Where the profile itself has no id, its key is the first one among its devices.
         first_id = f"dev-{number}" if number % 2 == 0 else self.key(number)
-        devices: List[Dict[str, Any]] = [{"platform": "Web"}] if number % 8 == 5 else []
+        devices: list[dict[str, Any]] = [{"platform": "Web"}] if number % 8 == 5 else []
         for index in range(1 + number % 2):
             platform, make, model = rng.choice(_MODELS)
-            device = {"platform": platform, "objectId": first_id if index == 0 else f"dev-{number}-b"}
+            device = {
+                "platform": platform,
+                "objectId": first_id if index == 0 else f"dev-{number}-b",
+            }
             if flags.app and make:
                 device.update(os_version="10.2", app_version="6.1.3", make=make, model=model)
             devices.append(device)

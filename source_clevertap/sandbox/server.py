@@ -7,20 +7,22 @@ CleverTap's own paths it answers under /_sandbox: `stats`, `truth/profiles`, `fa
 import argparse
 import asyncio
 import base64
+import contextlib
 import hashlib
 import threading
 import time
+from collections.abc import Awaitable, Callable
 from dataclasses import asdict, dataclass, field
 from datetime import datetime
 from types import TracebackType
-from typing import Any, Awaitable, Callable, Dict, List, Optional, Tuple, Type
+from typing import Any
 from urllib.parse import quote, unquote
 
 import orjson
 import pytz
 from aiohttp import web
 
-from source_clevertap.sandbox.account import EVENTS, NOT_EXPORTABLE, Account, Flags
+from source_clevertap.sandbox.account import ALL_FLAGS, EVENTS, NOT_EXPORTABLE, Account, Flags
 
 SHARDS = 23
 LARGEST_BATCH = 4991  # 217 x 23
@@ -40,8 +42,8 @@ class Fault:
     """
 
     name: str
-    times: Optional[int] = 1
-    page: Optional[int] = None
+    times: int | None = 1
+    page: int | None = None
     opening: bool = False
 
     def __post_init__(self) -> None:
@@ -72,19 +74,19 @@ class Fault:
 class Export:
     """An opened export: the numbers of its profiles by shard, and when it was made and last used."""
 
-    shards: List[List[int]]
+    shards: list[list[int]]
     per_shard: int
     flags: Flags
     created: float
     used: float
     dead: bool = False
-    not_ready: Dict[int, int] = field(default_factory=dict)
+    not_ready: dict[int, int] = field(default_factory=dict)
 
     @property
     def pages(self) -> int:
         return max((-(-len(shard) // self.per_shard) for shard in self.shards), default=0) or 1
 
-    def numbers(self, page: int) -> List[int]:
+    def numbers(self, page: int) -> list[int]:
         start = page * self.per_shard
         return [n for shard in self.shards for n in shard[start : start + self.per_shard]]
 
@@ -94,11 +96,11 @@ class Sandbox:
 
     def __init__(
         self,
-        account: Optional[Account] = None,
+        account: Account | None = None,
         port: int = 0,
         not_ready: int = 0,
         latency: float = 0.0,
-        faults: Tuple[Fault, ...] = (),
+        faults: tuple[Fault, ...] = (),
     ) -> None:
         """not_ready: how often each page is "still in progress" before it comes.
 
@@ -108,11 +110,11 @@ class Sandbox:
         self.not_ready, self.latency, self.faults = not_ready, latency, list(faults)
         self.port = port
         self.clock_offset = 0.0
-        self.requests: List[Dict[str, Any]] = []
+        self.requests: list[dict[str, Any]] = []
         self._in_flight = self.max_in_flight = 0
-        self._exports: List[Export] = []
-        self._cursors: Dict[str, Tuple[int, int]] = {}
-        self._encoded: Dict[Flags, Dict[int, bytes]] = {}
+        self._exports: list[Export] = []
+        self._cursors: dict[str, tuple[int, int]] = {}
+        self._encoded: dict[Flags, dict[int, bytes]] = {}
         self._started = threading.Event()
 
     # ---------------------------------------------------------------- running
@@ -121,7 +123,7 @@ class Sandbox:
     def url(self) -> str:
         return f"http://127.0.0.1:{self.port}"
 
-    def config(self, **changes: Any) -> Dict[str, Any]:
+    def config(self, **changes: Any) -> dict[str, Any]:
         """A connector configuration for this account, over the whole range of its data."""
         config = {
             "account_id": self.account.account_id,
@@ -143,9 +145,9 @@ class Sandbox:
 
     def __exit__(
         self,
-        kind: Optional[Type[BaseException]],
-        error: Optional[BaseException],
-        trace: Optional[TracebackType],
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
     ) -> None:
         self._loop.call_soon_threadsafe(self._stop.set)
         self._thread.join(30)
@@ -160,7 +162,7 @@ class Sandbox:
         app.router.add_get("/_sandbox/truth/profiles", self._truth)
         app.router.add_post("/_sandbox/faults", self._set_faults)
         app.router.add_post("/_sandbox/clock", self._set_clock)
-        runner = web.AppRunner(app, access_log=None, shutdown_timeout=0.1)
+        runner = web.AppRunner(app, access_log=None, shutdown_timeout=0.1, handler_cancellation=True)
         await runner.setup()
         site = web.TCPSite(runner, "127.0.0.1", self.port)
         await site.start()
@@ -169,7 +171,7 @@ class Sandbox:
         await self._stop.wait()
         await runner.cleanup()
 
-    def prebuild(self, flags: Flags = Flags()) -> None:
+    def prebuild(self, flags: Flags = ALL_FLAGS) -> None:
         """Encodes every profile now, so that a benchmark does not wait for the sandbox."""
         for number in range(self.account.profiles):
             self._record(number, flags)
@@ -225,7 +227,7 @@ class Sandbox:
             return refusal
         batch = int(request.query.get("batch_size", LARGEST_BATCH))
         per_shard = min(batch, LARGEST_BATCH) // SHARDS or self.account.profiles or 1
-        shards: List[List[int]] = [[] for _ in range(SHARDS)]
+        shards: list[list[int]] = [[] for _ in range(SHARDS)]
         for place, number in enumerate(self.account.active(event, first, last)):
             shards[place * 7 % SHARDS].append(number)
         flags = Flags(*(request.query.get(name, "true") == "true" for name in RECORD_FLAGS))
@@ -233,7 +235,7 @@ class Sandbox:
         cursor = self.cursor(len(self._exports) - 1, 0)
         return web.json_response({"status": "success", "cursor": cursor})
 
-    def _refusal(self, event: Any, first: Any, last: Any) -> Optional[web.Response]:
+    def _refusal(self, event: Any, first: Any, last: Any) -> web.Response | None:
         today = int(datetime.now(pytz.timezone(self.account.timezone)).strftime("%Y%m%d"))
         if not isinstance(event, str) or event not in (*EVENTS, *NOT_EXPORTABLE):
             return _fail(f'["Invalid event : {event}"]', 400, http=200)
@@ -259,7 +261,7 @@ class Sandbox:
         if export.dead or self._now() - export.created > CURSOR_LIFETIME_SECONDS:
             return _fail("Invalid cursor", "CURSOR_INVALIDATED", http=400)
         export.used = self._now()
-        content: Dict[str, Any] = {"status": "success"}
+        content: dict[str, Any] = {"status": "success"}
         if page + 1 < export.pages:
             content["next_cursor"] = self.cursor(number, page + 1)
         if page:
@@ -283,7 +285,7 @@ class Sandbox:
         self._cursors[encoded] = (export, page)
         return encoded
 
-    def position(self, request: web.Request) -> Tuple[int, int]:
+    def position(self, request: web.Request) -> tuple[int, int]:
         """Export and page that the request's cursor stands for."""
         return self._cursors[request.rel_url.raw_query_string.partition("cursor=")[2]]
 
@@ -296,7 +298,7 @@ class Sandbox:
             encoded[number] = orjson.dumps(self.account.profile(number, flags))
         return encoded[number]
 
-    def _fault(self, opening: bool, page: int) -> "Optional[FaultAnswer]":
+    def _fault(self, opening: bool, page: int) -> "FaultAnswer | None":
         for fault in self.faults:
             if fault.take(opening, page):
                 return FAULTS[fault.name]
@@ -339,7 +341,7 @@ class Sandbox:
 # -------------------------------------------------------------------- answers
 
 
-def _json(content: Dict[str, Any], http: int = 200) -> web.Response:
+def _json(content: dict[str, Any], http: int = 200) -> web.Response:
     return web.Response(
         status=http, body=orjson.dumps(content), content_type="application/json", charset="utf-8"
     )
@@ -356,21 +358,19 @@ def _not_ready() -> web.Response:
 # -------------------------------------------------------------------- faults
 # Each takes the sandbox, the request and the answer that would have been right.
 
-FaultAnswer = Callable[[Sandbox, web.Request, Dict[str, Any]], Awaitable[web.StreamResponse]]
+FaultAnswer = Callable[[Sandbox, web.Request, dict[str, Any]], Awaitable[web.StreamResponse]]
 
 
-def _answer(response: Callable[[Dict[str, Any]], web.Response]) -> FaultAnswer:
+def _answer(response: Callable[[dict[str, Any]], web.Response]) -> FaultAnswer:
     async def answer(
-        sandbox: Sandbox, request: web.Request, content: Dict[str, Any]
+        sandbox: Sandbox, request: web.Request, content: dict[str, Any]
     ) -> web.StreamResponse:
         return response(content)
 
     return answer
 
 
-async def _half(
-    sandbox: Sandbox, request: web.Request, content: Dict[str, Any]
-) -> web.StreamResponse:
+async def _half(sandbox: Sandbox, request: web.Request, content: dict[str, Any]) -> web.StreamResponse:
     """The connection breaks in the middle of the body."""
     body = orjson.dumps(content)
     response = web.StreamResponse(headers={"Content-Length": str(len(body))})
@@ -382,25 +382,21 @@ async def _half(
     return response
 
 
-async def _hang(
-    sandbox: Sandbox, request: web.Request, content: Dict[str, Any]
-) -> web.StreamResponse:
+async def _hang(sandbox: Sandbox, request: web.Request, content: dict[str, Any]) -> web.StreamResponse:
     await asyncio.sleep(3600)
     return web.Response()
 
 
-async def _dead(
-    sandbox: Sandbox, request: web.Request, content: Dict[str, Any]
-) -> web.StreamResponse:
+async def _dead(sandbox: Sandbox, request: web.Request, content: dict[str, Any]) -> web.StreamResponse:
     sandbox.kill_export(request)
     return _fail("Invalid cursor", "CURSOR_INVALIDATED", http=400)
 
 
-def _with_cursor(salt: Optional[str], page: Callable[[int], int], records: bool) -> FaultAnswer:
+def _with_cursor(salt: str | None, page: Callable[[int], int], records: bool) -> FaultAnswer:
     """A page whose next cursor leads to `page(this one)`; with a salt it is a cursor never seen."""
 
     async def answer(
-        sandbox: Sandbox, request: web.Request, content: Dict[str, Any]
+        sandbox: Sandbox, request: web.Request, content: dict[str, Any]
     ) -> web.StreamResponse:
         export, number = sandbox.position(request)
         unseen = f"{salt}-{len(sandbox.requests)}" if salt else ""
@@ -412,7 +408,7 @@ def _with_cursor(salt: Optional[str], page: Callable[[int], int], records: bool)
     return answer
 
 
-def _as_partial(content: Dict[str, Any]) -> web.Response:
+def _as_partial(content: dict[str, Any]) -> web.Response:
     """The shape that one client saw: status partial until the last page, the next cursor in cursor."""
     if "next_cursor" in content:
         content = {**content, "status": "partial", "cursor": content["next_cursor"]}
@@ -426,7 +422,7 @@ def _without(*keys: str) -> FaultAnswer:
 
 _HTML = "<html><body>Sign in to the hotel's network</body></html>"
 
-FAULTS: Dict[str, FaultAnswer] = {
+FAULTS: dict[str, FaultAnswer] = {
     "not_ready": _answer(lambda _: _not_ready()),
     "accepted": _answer(lambda _: web.Response(status=202)),
     "throttled": _answer(lambda _: _fail("Please wait", 1, http=200)),
@@ -488,7 +484,5 @@ def main() -> None:
         sandbox.prebuild()
     print(f"A fake CleverTap of {account.profiles} profiles at {sandbox.url}", flush=True)
     print(f"account_id {account.account_id}, passcode {account.passcode}", flush=True)
-    try:
+    with contextlib.suppress(KeyboardInterrupt):
         asyncio.run(sandbox.serve())
-    except KeyboardInterrupt:
-        pass

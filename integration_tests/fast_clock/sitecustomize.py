@@ -1,0 +1,22 @@
+"""Lets a connector's clock run FAST_CLOCK times faster: on the PYTHONPATH of its process, tests wait
+seconds where CleverTap makes users wait minutes, and the connector itself is run as it is.
+"""
+
+import os
+import socket
+import time
+
+_SPEED = float(os.environ.get("FAST_CLOCK", "1"))
+_sleep, _settimeout = time.sleep, socket.socket.settimeout
+
+
+def _fast_sleep(seconds: float) -> None:
+    _sleep(seconds / _SPEED)
+
+
+def _fast_settimeout(self: socket.socket, seconds: float | None) -> None:
+    _settimeout(self, seconds / _SPEED if seconds and seconds > 1 else seconds)
+
+
+time.sleep = _fast_sleep
+socket.socket.settimeout = _fast_settimeout  # type: ignore[method-assign]

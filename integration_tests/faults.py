@@ -1,0 +1,151 @@
+"""`make faults`: every fault of the sandbox against the connector's command line, as one table.
+
+A read either exits 0 and has delivered exactly the account's profiles, by key and content, or exits
+otherwise and says why. The process ends with 1 if any row is neither, or not what it should be.
+"""
+
+import sys
+import time
+from collections.abc import Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+
+from integration_tests.connector import by_key, run
+from source_clevertap.sandbox import Account, Fault, Sandbox
+
+PROFILES = 10_400  # three pages
+DELIVERS = ""
+
+
+@dataclass(frozen=True)
+class Case:
+    """Faults, and what must come of them: DELIVERS, or `failure_type: words of the message`."""
+
+    faults: str
+    expected: str = DELIVERS
+    profiles: int = PROFILES
+    speed: float = 100
+
+    @property
+    def name(self) -> str:
+        return f"{self.faults or 'none'}, {self.profiles} profiles"
+
+
+TRANSIENT = "transient_error: "
+PASSING = (
+    "not_ready:3", "accepted:3", "throttled:3", "too_many:3", "error_500:3", "error_503:3", "reset:3",
+    "truncated:3", "html:3", "empty_body:3", "empty_object:3", "no_status:3", "success_with_error:3",
+    "partial_without_cursor:3", "empty_page:3", "empty_page:40:1", "partial:always", "dead_cursor:3",
+    "dead_cursor:5:2", "hang:2",
+    "open-not_ready:3", "open-accepted:3", "open-throttled:3", "open-too_many:3", "open-error_500:3",
+    "open-error_503:3", "open-reset:3", "open-truncated:3", "open-html:3", "open-empty_body:3",
+    "open-empty_object:3", "open-no_status:3", "open-success_with_error:3", "open-lost_cursor:3",
+    "open-hang:1",
+)  # fmt: skip
+LASTING = {
+    "not_ready:always:1": TRANSIENT + "still preparing",
+    "accepted:always": TRANSIENT + "still preparing",
+    "throttled:always:1": TRANSIENT + "too many requests",
+    "too_many:always": TRANSIENT + "too many requests",
+    "error_500:always:2": TRANSIENT + "a fault of its own",
+    "reset:always:1": TRANSIENT + "no page of an export",
+    "truncated:always:2": TRANSIENT + "no page of an export",
+    "html:always": TRANSIENT + "no page of an export",
+    "empty_body:always:2": TRANSIENT + "no page of an export",
+    "empty_object:always:2": TRANSIENT + "no page of an export",
+    "no_status:always:2": TRANSIENT + "no page of an export",
+    "success_with_error:always:1": TRANSIENT + "no page of an export",
+    "partial_without_cursor:always:2": TRANSIENT + "no page of an export",
+    "dead_cursor:always:1": TRANSIENT + "ended the export 6 times",
+    "hang:always:1": TRANSIENT + "could not be reached",
+    "open-lost_cursor:always": TRANSIENT + "no page of an export",
+    "open-html:always": TRANSIENT + "no page of an export",
+    "repeated_cursor:1:1": "system_error: same cursor twice",
+    "cycle:1:1": "system_error: same cursor twice",
+    "incorrect_usage:1:1": "system_error: Incorrect Usage",
+    "fail_with_records:1:1": "system_error: Shard 7 unavailable",
+    "open-incorrect_usage:1": "system_error: Incorrect Usage",
+    "unauthorized:1:1": "config_error: credentials or region",
+    "open-unauthorized:1": "config_error: credentials or region",
+}
+COMBINED = (
+    "not_ready:2:0 error_500:2:1 dead_cursor:1:2",
+    "throttled:1:1 truncated:2:1 empty_page:2:2",
+    "open-html:1 reset:2:0 not_ready:2:2",
+)
+SIZES = (0, 1, 22, 23, 4991, 4992, 200_000)
+
+
+# The share of the table that `make test` runs, on both CDKs: about one row for each thing handled.
+SHARE = (
+    "not_ready:3", "throttled:3", "reset:3", "truncated:3", "no_status:3", "empty_page:3",
+    "partial:always", "dead_cursor:5:2", "open-lost_cursor:3", "open-html:3", *COMBINED,
+    "not_ready:always:1", "empty_object:always:2", "partial_without_cursor:always:2",
+    "success_with_error:always:1", "dead_cursor:always:1", "repeated_cursor:1:1", "cycle:1:1",
+    "fail_with_records:1:1", "unauthorized:1:1", "open-incorrect_usage:1",
+)  # fmt: skip
+
+
+def cases() -> Iterator[Case]:
+    """All rows of the table."""
+    for profiles in SIZES:
+        yield Case("", profiles=profiles)
+    for faults in (*PASSING, *COMBINED):
+        yield Case(faults)
+    for faults, expected in LASTING.items():
+        yield Case(faults, expected, speed=1000 if "hang" in faults else 100)
+
+
+def share() -> Iterator[Case]:
+    """The rows of SHARE, and the sizes that take no long time."""
+    for case in cases():
+        if case.faults in SHARE or (not case.faults and case.profiles < PROFILES):
+            yield case
+
+
+def outcome(case: Case) -> tuple[str, str]:
+    """Runs a case. Returns what is wrong, '' if nothing, and what happened."""
+    account = Account(profiles=case.profiles)
+    faults = tuple(Fault.parse(text) for text in case.faults.split())
+    with Sandbox(account, faults=faults) as sandbox:
+        output = run("read", sandbox.config(), speed=case.speed)
+        if sandbox.max_in_flight > 3:
+            return "more than 3 requests in flight", ""
+    if output.exit_code:
+        told = "{}: {}".format(*output.error)
+        kind, _, words = case.expected.partition(": ")
+        as_expected = case.expected and told.startswith(kind) and words in told
+        return "" if as_expected else "UNEXPECTED ERROR", told
+    delivered = by_key(output.records)
+    truth = {row["key"]: row["record"] for row in account.truth("App Launched", 20220101, 20260212)}
+    repeated = len(output.records) - len(delivered)
+    told = f"exit 0, {len(delivered)} of {len(truth)}, {repeated} repeated"
+    if delivered != truth:
+        return "ROWS MISSING OR CHANGED", told
+    return ("AN ERROR WAS EXPECTED" if case.expected else ""), told
+
+
+def run_all(rows: Iterable[Case]) -> Iterator[tuple[Case, str, str, float]]:
+    """Runs cases, two at a time. Yields each with what is wrong, what happened, and seconds."""
+    with ThreadPoolExecutor(2) as pool:
+        yield from pool.map(_timed, rows)
+
+
+def _timed(case: Case) -> tuple[Case, str, str, float]:
+    started = time.monotonic()
+    wrong, told = outcome(case)
+    return case, wrong, told, time.monotonic() - started
+
+
+def main() -> None:
+    """Prints the table."""
+    failed = 0
+    for case, wrong, told, seconds in run_all(cases()):
+        failed += bool(wrong)
+        print(f"{wrong or 'ok':4} {seconds:5.1f} s  {case.name:62} {told[:150]}", flush=True)
+    print(f"{failed} rows are not as they should be" if failed else "every row is as it should be")
+    sys.exit(bool(failed))
+
+
+if __name__ == "__main__":
+    main()
