@@ -81,7 +81,7 @@ def page_of(response: requests.Response) -> Page | None:
 
     A page has up to 30 MB: it is decoded once and kept on the response, where the error handler,
     the extractor and the pagination find it. orjson refuses half a surrogate pair, which apps do
-    leave in names that they cut; the standard library takes it.
+    leave in names that they cut, and so do readers of our output: it becomes U+FFFD, the row stays.
     """
     kept = vars(response)
     if "export_page" not in kept:
@@ -99,7 +99,8 @@ def _json_object(body: bytes) -> Page | None:
         value = orjson.loads(body)
     except orjson.JSONDecodeError:
         try:
-            value = json.loads(body, parse_constant=_refuse_constant)
+            text = json.dumps(json.loads(body, parse_constant=_refuse_constant), ensure_ascii=False)
+            value = orjson.loads(text.encode("utf-16", "surrogatepass").decode("utf-16", "replace"))
         except (ValueError, RecursionError):
             return None
     return value if isinstance(value, dict) else None

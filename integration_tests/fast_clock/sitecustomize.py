@@ -18,5 +18,5 @@ def _fast_settimeout(self: socket.socket, seconds: float | None) -> None:
     _settimeout(self, seconds / _SPEED if seconds and seconds > 1 else seconds)
 
 
-time.sleep = _fast_sleep
-socket.socket.settimeout = _fast_settimeout  # type: ignore[method-assign]
+time.sleep = _fast_sleep  # type: ignore[assignment]
+socket.socket.settimeout = _fast_settimeout  # type: ignore[assignment,method-assign]

@@ -1,0 +1,21 @@
+"""A configuration for the tests, and what to change in it."""
+
+from typing import Any
+
+ACCOUNT_ID = "ABC-123-4567"
+PASSCODE = "s3cret-passcode"
+URL = "https://in1.api.clevertap.com/1/profiles.json"
+
+
+def config(**changes: Any) -> dict[str, Any]:
+    """The example of the README; a change to None leaves the setting out."""
+    settings = {
+        "account_id": ACCOUNT_ID,
+        "passcode": PASSCODE,
+        "region": "in1",
+        "event_name": "App Launched",
+        "start_date": 20220101,
+        "end_date": 20260212,
+        **changes,
+    }
+    return {name: value for name, value in settings.items() if value is not None}

@@ -1,0 +1,28 @@
+"""CleverTap's answers, in the shapes of the fact sheet."""
+
+from typing import Any
+
+Answer = dict[str, Any]  # the arguments that requests-mock takes for one answer
+
+
+def opened(cursor: str = "first%2Fcursor%3D%3D") -> Answer:
+    """The answer to the POST that opens an export."""
+    return {"json": {"status": "success", "cursor": cursor}}
+
+
+def page(*records: dict[str, Any], **content: Any) -> Answer:
+    """A page; without next_cursor it is the last."""
+    return {"json": {"status": "success", "records": list(records), **content}}
+
+
+def empty() -> Answer:
+    """The only page of an export with no data: no records key at all."""
+    return {"json": {"status": "success"}}
+
+
+def fail(error: str, code: Any, http: int = 200) -> Answer:
+    return {"status_code": http, "json": {"status": "fail", "error": error, "code": code}}
+
+
+def profile(number: int, **fields: Any) -> dict[str, Any]:
+    return {"objectId": f"id-{number}", "profileData": {"n": number}, **fields}

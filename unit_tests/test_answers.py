@@ -1,0 +1,189 @@
+"""What each of CleverTap's answers leads to: a wait, a new export, or an error of the right type."""
+
+from typing import Any
+
+import pytest
+import requests
+import requests_mock
+
+from unit_tests.conftest import Read, first_error, rows
+from unit_tests.mock_server.config import config
+from unit_tests.mock_server.response_builder import fail, opened, page, profile
+
+NOT_READY = fail("Request still in progress, please retry later", 2)
+CUT_OFF = {"exc": requests.exceptions.ChunkedEncodingError("cut off")}
+NO_PAGES: dict[str, dict[str, Any]] = {
+    "HTML": {"text": "<html>Sign in</html>"},
+    "nothing": {"text": ""},
+    "half a page": {"text": '{"status": "success", "records": [{"objectId": "a"}'},
+    "a list": {"json": []},
+    "null": {"text": "null"},
+    "an empty object": {"json": {}},
+    "no status": {"json": {"records": [profile(1)]}},
+    "an unknown status": {"json": {"status": "done", "records": [profile(1)]}},
+    "success with an error": {"json": {"status": "success", "error": "hasn't been completed"}},
+    "partial without a cursor": {"json": {"status": "partial", "records": [profile(1)]}},
+    "records that are no list": {"json": {"status": "success", "records": {"a": 1}}},
+    "records that are no objects": {"json": {"status": "success", "records": [1]}},
+    "a cursor that is no text": {"json": {"status": "success", "next_cursor": {"a": 1}}},
+    "NaN": {"text": '{"status": "success", "records": [{"a": NaN}]}'},
+    "wrong encoding": {"content": '{"status": "success", "x": "\u00e9"}'.encode("latin-1")},
+    "nesting without end": {"text": '{"status": "success", "records": ' + "[" * 200_000},
+    "no content": {"status_code": 204},
+    "success as HTTP 201": {"status_code": 201, "json": {"status": "success"}},
+}
+RETRIED: dict[str, dict[str, Any]] = {
+    "not ready": NOT_READY,
+    "not ready, as text": fail("Request still in progress", "2"),
+    "not ready, HTTP 202": {"status_code": 202},
+    "throttled, code 1": fail("", 1),
+    "throttled, in words": fail("Too many concurrent requests", 9),
+    "throttled, HTTP 429": fail("Too many concurrent requests", 429, 429),
+    "HTTP 500": fail("An unknown error occurred", 500, 500),
+    "HTTP 502": {"status_code": 502, "text": "<html>"},
+    "HTTP 503": {"status_code": 503},
+    "HTTP 504": {"status_code": 504},
+    "connection refused": {"exc": requests.exceptions.ConnectionError},
+    "cut off": CUT_OFF,
+    "timed out": {"exc": requests.exceptions.ReadTimeout},
+    **NO_PAGES,
+}
+
+
+@pytest.mark.parametrize("name", RETRIED)
+def test_given_an_answer_that_passes_when_paging_then_the_same_cursor_is_asked_again(
+    read_profiles: Read, clevertap: requests_mock.Mocker, waits: list[float], name: str
+) -> None:
+    output = read_profiles(config(), [RETRIED[name], RETRIED[name], page(profile(1))])
+
+    assert [row["object_id"] for row in rows(output)] == ["id-1"]
+    assert not output.errors
+    assert [r.method for r in clevertap.request_history] == ["POST", "GET", "GET", "GET"]
+    assert len({r.url for r in clevertap.request_history[1:]}) == 1
+    assert waits == ([5, 10] if "throttled" in name else [2, 4])
+
+
+@pytest.mark.parametrize("name", [*RETRIED, "success without a cursor"])
+def test_given_an_answer_that_passes_when_opening_then_the_post_is_sent_again(
+    read_profiles: Read, clevertap: requests_mock.Mocker, name: str
+) -> None:
+    answer = RETRIED.get(name, {"json": {"status": "success"}})
+
+    output = read_profiles(config(), [page(profile(1))], [answer, answer, opened()])
+
+    assert [row["object_id"] for row in rows(output)] == ["id-1"]
+    assert [r.method for r in clevertap.request_history] == ["POST", "POST", "POST", "GET"]
+
+
+@pytest.mark.parametrize("name", RETRIED)
+def test_given_an_answer_that_stays_when_paging_then_the_read_fails_as_transient(
+    read_profiles: Read, waits: list[float], name: str
+) -> None:
+    output = read_profiles(config(), [page(profile(1), next_cursor="b"), RETRIED[name]])
+
+    assert first_error(output)[0] == "transient_error"
+    assert "Stream profiles, event 'App Launched', 20220101 to 20260212: " in first_error(output)[1]
+    assert "Gave up after 20 minutes" in first_error(output)[1]
+    assert 15 * 60 <= sum(waits) <= 25 * 60
+
+
+def test_given_a_long_wait_when_retrying_then_waits_grow_to_their_longest(
+    read_profiles: Read, waits: list[float]
+) -> None:
+    read_profiles(config(), [*[NOT_READY] * 8, page()])
+
+    assert waits == [2, 4, 8, 16, 30, 30, 30, 30]
+
+
+def test_given_a_long_preparation_when_something_else_fails_once_then_it_is_retried(
+    read_profiles: Read, waits: list[float]
+) -> None:
+    throttled = fail("", 1)
+
+    output = read_profiles(config(), [*[NOT_READY] * 30, throttled, NOT_READY, page(profile(1))])
+
+    assert len(rows(output)) == 1
+    assert waits[-3:] == [30, 5, 30]
+
+
+def test_given_a_wait_on_one_page_when_the_next_one_waits_then_it_starts_anew(
+    read_profiles: Read, waits: list[float]
+) -> None:
+    read_profiles(config(), [*[NOT_READY] * 3, page(next_cursor="b"), NOT_READY, page()])
+
+    assert waits == [2, 4, 8, 2]
+
+
+def test_given_max_wait_minutes_when_not_ready_then_it_bounds_the_wait(
+    read_profiles: Read, waits: list[float]
+) -> None:
+    output = read_profiles(config(max_wait_minutes=1), [NOT_READY])
+
+    assert "Gave up after 1 minutes" in first_error(output)[1]
+    assert 60 <= sum(waits) <= 90
+
+
+def test_given_not_ready_when_waiting_then_the_log_says_so(read_profiles: Read) -> None:
+    output = read_profiles(config(), [NOT_READY, page()])
+
+    logs = [message.log.message for message in output.logs if message.log]
+    assert any("still preparing this export" in log and "again in 2 s" in log for log in logs)
+
+
+FINAL = [
+    (fail("Invalid Credentials", 401, 401), "config_error", "credentials or region"),
+    (fail("Account ID is not valid", 401, 401), "config_error", "credentials or region"),
+    ({"status_code": 403}, "config_error", "credentials or region"),
+    (fail('["Invalid event : App launched"]', 400), "config_error", "case-sensitive"),
+    (fail('["Invalid event : App launched"]', 400, 400), "config_error", "case-sensitive"),
+    (fail("Export not allowed for this event", 400, 400), "config_error", "file exports"),
+    (fail("Invalid date range", 400, 400), "config_error", "timezone"),
+    (fail("bad", 4002, 400), "config_error", "timezone"),
+    (fail("Incorrect Usage", 3), "system_error", "Incorrect Usage (code 3)"),
+    (fail("Incorrect Usage", 3, 400), "system_error", "Incorrect Usage (code 3)"),
+    (fail("The moon is full", 99), "system_error", "The moon is full (code 99)"),
+    (fail("The moon is full", 99, 400), "system_error", "The moon is full (code 99)"),
+]
+
+
+@pytest.mark.parametrize(("answer", "failure_type", "words"), FINAL)
+@pytest.mark.parametrize("opening", [True, False])
+def test_given_an_answer_that_is_final_when_read_then_it_fails_at_once(
+    read_profiles: Read,
+    clevertap: requests_mock.Mocker,
+    answer: dict[str, Any],
+    failure_type: str,
+    words: str,
+    opening: bool,
+) -> None:
+    output = read_profiles(config(), [answer], [answer] if opening else [opened()])
+
+    assert first_error(output)[0] == failure_type
+    assert words in first_error(output)[1]
+    assert "Stream profiles, event 'App Launched', 20220101 to 20260212: " in first_error(output)[1]
+    assert clevertap.call_count == (1 if opening else 2)
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        fail("Invalid cursor", "CURSOR_INVALIDATED", 400),
+        fail("invalid cursor", 400, 400),
+        fail("", "CURSOR_INVALIDATED"),
+        fail("Cursor expired", 400, 400),
+    ],
+)
+def test_given_a_dead_cursor_in_any_words_when_paging_then_the_export_is_opened_again(
+    read_profiles: Read, clevertap: requests_mock.Mocker, answer: dict[str, Any]
+) -> None:
+    output = read_profiles(config(), [answer, page(profile(1))])
+
+    assert [r.method for r in clevertap.request_history] == ["POST", "GET", "POST", "GET"]
+    assert len(rows(output)) == 1
+
+
+def test_given_a_dead_export_when_opening_then_it_fails_as_transient(read_profiles: Read) -> None:
+    output = read_profiles(config(), [page()], [fail("Cursor expired", 400, 400)])
+
+    assert first_error(output)[0] == "transient_error"
+    assert "refused to open the export" in first_error(output)[1]
