@@ -1,15 +1,23 @@
 """The connector's command: spec, check, discover and read, run from manifest.yaml and components.py."""
 
 import importlib.util
+import logging
 import sys
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 from airbyte_cdk.entrypoint import AirbyteEntrypoint, launch
 from airbyte_cdk.exception_handler import init_uncaught_exception_handler
 from airbyte_cdk.logger import init_logger
+from airbyte_cdk.models import (
+    AirbyteMessage,
+    AirbyteStateMessage,
+    ConfiguredAirbyteCatalog,
+    FailureType,
+)
 from airbyte_cdk.sources.declarative.yaml_declarative_source import YamlDeclarativeSource
+from airbyte_cdk.utils.traced_exception import AirbyteTracedException
 
 COMPONENTS_MODULE = "source_declarative_manifest.components"  # its name in Builder and image too
 
@@ -27,6 +35,24 @@ class SourceClevertap(YamlDeclarativeSource):
         super().__init__(
             path_to_yaml=str(definition_file("manifest.yaml")), config_path=config_path, **inputs
         )
+
+    def read(
+        self,
+        logger: logging.Logger,
+        config: Mapping[str, Any],
+        catalog: ConfiguredAirbyteCatalog,
+        state: list[AirbyteStateMessage] | None = None,
+    ) -> Iterator[AirbyteMessage]:
+        """Reads; then fails if a stream was asked for that is not there, which the CDK lets pass."""
+        yield from super().read(logger, config, catalog, state)
+        offered = {stream.name for stream in self.streams(config)}
+        missing = {asked.stream.name for asked in catalog.streams} - offered
+        if missing:
+            raise AirbyteTracedException(
+                message=f"There is no stream {', '.join(sorted(missing))}. Refresh the schema of the "
+                "connection.",
+                failure_type=FailureType.config_error,
+            )
 
 
 def definition_file(name: str) -> Path:
