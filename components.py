@@ -33,10 +33,6 @@ from airbyte_cdk.sources.declarative.requesters.paginators.strategies.pagination
     PaginationStrategy,
 )
 from airbyte_cdk.sources.declarative.transformations import RecordTransformation
-from airbyte_cdk.sources.declarative.transformations.config_transformations import (
-    config_transformation,
-)
-from airbyte_cdk.sources.declarative.validators.validation_strategy import ValidationStrategy
 from airbyte_cdk.sources.streams.http.error_handlers.response_models import (
     SUCCESS_RESOLUTION,
     ErrorResolution,
@@ -53,7 +49,6 @@ from airbyte_cdk.utils.traced_exception import AirbyteTracedException
 LOGGER = logging.getLogger("airbyte")
 
 REGIONS = ("global", "eu1", "in1", "us1", "sg1", "aps3", "mec1", "sk1")
-REQUIRED = {"account_id": "-", "passcode": "-", "event_name": "-", "start_date": 20000101}
 BASE_URL = re.compile(
     "https://([a-z0-9-]+[.])?api[.]clevertap[.]com|http://(127[.]0[.]0[.]1|localhost)(:[0-9]{1,5})?"
 )
@@ -244,6 +239,8 @@ class ExportErrorHandler(DefaultErrorHandler):
     waits: for each response action that retries, the first and the longest wait in seconds; a wait
         is twice the one before it. A request may wait `max_wait_minutes` in all (the CDK's own
         ceiling is ten minutes and five retries), then its last error is raised as transient_error.
+
+    Raises config_error where it is built with a configuration that has `config_problems`.
     """
 
     waits: Mapping[str, list[int]] = field(default_factory=dict)
@@ -252,6 +249,15 @@ class ExportErrorHandler(DefaultErrorHandler):
     max_time: int = 7 * 24 * 3600
 
     def __post_init__(self, parameters: Any) -> None:
+        # Here because every request of every stream has this handler, and it is built before it is
+        # sent. (The spec's own validations cannot be ours: older Builders resolve a manifest without
+        # its components.)
+        problems = config_problems(self.config)
+        if problems:
+            raise AirbyteTracedException(
+                message=f"Configuration: {' '.join(problems.values())}",
+                failure_type=FailureType.config_error,
+            )
         super().__post_init__(parameters or {})
         limit = InterpolatedString.create(str(self.max_wait_minutes), parameters={})
         self._max_wait = 60 * float(limit.eval(self.config))
@@ -407,93 +413,60 @@ class ProfileKeys(RecordTransformation):
         return None
 
 
-@dataclass
-class ConfigCheck(config_transformation.ConfigTransformation):
-    """Tidies the configuration and looks for what is wrong in it, before any request.
+def config_problems(config: Mapping[str, Any]) -> dict[str, str]:
+    """What is wrong with a configuration: a sentence for each bad setting, by its name.
 
-    Empty settings are dropped, dates typed as text become integers. Airbyte compares a configuration
-    with the spec before the connector sees it, and its messages do not name the field: so a bad
-    field is taken out here, and `config_problem` carries the message to `ConfigProblem`, which
-    raises it.
+    A setting that is None or empty counts as absent, a date may be typed as text.
     """
-
-    def transform(self, config: MutableMapping[str, Any]) -> None:
-        """Changes `config` in place; sets `config_problem`, empty if there is none."""
-        config.pop("checking", None)  # only check itself may set it: it would end a read early
-        for name in [name for name, value in config.items() if value is None or value == ""]:
-            del config[name]
-        for name in ("start_date", "end_date"):
-            if re.fullmatch("[0-9]{8}", str(config.get(name))):
-                config[name] = int(config[name])
-        if isinstance(config.get("base_url"), str):
-            config["base_url"] = config["base_url"].rstrip("/")
-        problems = dict(self._problems(config))
-        for name in problems:
-            config.pop(name, None)
-            if name in REQUIRED:
-                config[name] = REQUIRED[name]
-        config["config_problem"] = " ".join(problems.values())
-
-    def _problems(self, config: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
-        for name in REQUIRED:
-            if name not in config:
-                yield name, f"{name} is missing."
-        for name in ("account_id", "passcode"):
-            # What an HTTP header can carry. The value may be a secret: it is not repeated.
-            if not re.fullmatch("[!-~]([ -~]*[!-~])?", str(config.get(name, "-"))):
-                yield name, f"{name} has a space at an end, or a character that is not plain ASCII."
-        for name in ("account_id", "passcode", "event_name"):
-            if not isinstance(config.get(name, ""), str):
-                yield name, f"{name} must be text, in quotes."
-        if config.get("region", "global") not in REGIONS:
-            yield "region", f"region '{config['region']}' is none of {', '.join(REGIONS)}."
-        base_url = config.get("base_url")
-        if base_url and not (isinstance(base_url, str) and BASE_URL.fullmatch(base_url)):
-            yield "base_url", "base_url must be https://...api.clevertap.com or http on localhost."
-        summary = config.get("include_event_summary", True)
-        if not isinstance(summary, bool):
-            yield "include_event_summary", "include_event_summary must be true or false."
-        minutes = config.get("max_wait_minutes", 20)
-        if isinstance(minutes, bool) or not isinstance(minutes, (int, float)) or not minutes > 0:
-            yield "max_wait_minutes", "max_wait_minutes must be a number above 0."
-        yield from self._date_problems(config)
-
-    def _date_problems(self, config: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
-        dates_are_good = True
-        for name in ("start_date", "end_date"):
-            if name in config and not self._is_date(config[name]):
-                dates_are_good = False
-                yield name, f"{name} {config[name]} is no date. Write it as YYYYMMDD: 20220101."
-        try:
-            today = int(datetime.now(pytz.timezone(config.get("timezone", "UTC"))).strftime("%Y%m%d"))
-        except (pytz.UnknownTimeZoneError, AttributeError):
-            yield "timezone", f"timezone '{config['timezone']}' is unknown. Example: Asia/Kolkata."
-            return
-        if dates_are_good and "start_date" in config:
-            start, end = config["start_date"], config.get("end_date", today)
-            if start > end:
-                yield "start_date", f"start_date {start} is after end_date {end}."
-            elif start > today:
-                yield (
-                    "start_date",
-                    f"start_date {start} is after today, {today} in the timezone set.",
-                )
-
-    @staticmethod
-    def _is_date(value: Any) -> bool:
-        try:
-            return isinstance(value, int) and bool(datetime.strptime(f"{value:08d}", "%Y%m%d"))
-        except ValueError:
-            return False
+    return dict(_setting_problems({k: v for k, v in config.items() if v is not None and v != ""}))
 
 
-@dataclass
-class ConfigProblem(ValidationStrategy):
-    """Raises, as config_error, what `ConfigCheck` found."""
+def _setting_problems(config: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
+    for name in ("account_id", "passcode", "event_name", "start_date"):
+        if name not in config:
+            yield name, f"{name} is missing."
+    for name in ("account_id", "passcode"):
+        # What an HTTP header can carry. The value may be a secret: it is not repeated.
+        if not re.fullmatch("[!-~]([ -~]*[!-~])?", str(config.get(name, "-"))):
+            yield name, f"{name} has a space at an end, or a character that is not plain ASCII."
+    for name in ("account_id", "passcode", "event_name"):
+        if not isinstance(config.get(name, ""), str):
+            yield name, f"{name} must be text, in quotes."
+    if config.get("region", "global") not in REGIONS:
+        yield "region", f"region '{config['region']}' is none of {', '.join(REGIONS)}."
+    base_url = config.get("base_url", "http://localhost")
+    if not (isinstance(base_url, str) and BASE_URL.fullmatch(base_url)):
+        yield "base_url", "base_url must be https://...api.clevertap.com or http://localhost, no path."
+    if not isinstance(config.get("include_event_summary", True), bool):
+        yield "include_event_summary", "include_event_summary must be true or false."
+    minutes = config.get("max_wait_minutes", 20)
+    if isinstance(minutes, bool) or not isinstance(minutes, (int, float)) or not minutes > 0:
+        yield "max_wait_minutes", "max_wait_minutes must be a number above 0."
+    yield from _date_problems(config)
 
-    def validate(self, value: Any) -> None:
-        """Raises AirbyteTracedException if `value`, the text of a problem, is not empty."""
-        if value:
-            raise AirbyteTracedException(
-                message=f"Configuration: {value}", failure_type=FailureType.config_error
-            )
+
+def _date_problems(config: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
+    dates_are_good = True
+    for name in ("start_date", "end_date"):
+        if name in config and not _is_date(config[name]):
+            dates_are_good = False
+            yield name, f"{name} {config[name]} is no date. Write it as YYYYMMDD: 20220101."
+    try:
+        today = int(datetime.now(pytz.timezone(config.get("timezone", "UTC"))).strftime("%Y%m%d"))
+    except (pytz.UnknownTimeZoneError, AttributeError):
+        yield "timezone", f"timezone '{config['timezone']}' is unknown. Example: Asia/Kolkata."
+        return
+    if dates_are_good and "start_date" in config:
+        start, end = int(config["start_date"]), int(config.get("end_date", today))
+        if start > end:
+            yield "start_date", f"start_date {start} is after end_date {end}."
+        elif start > today:
+            yield "start_date", f"start_date {start} is after today, {today} in the timezone set."
+
+
+def _is_date(value: Any) -> bool:
+    try:
+        datetime.strptime(str(value), "%Y%m%d")
+    except ValueError:
+        return False
+    return re.fullmatch("[0-9]{8}", str(value)) is not None
