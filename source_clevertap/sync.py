@@ -1,0 +1,69 @@
+"""`make sync`: reads an account into a local DuckDB file through PyAirbyte, and says what came.
+
+With secrets/config.json it is your account, without one the sandbox, started for the occasion.
+"""
+
+import argparse
+import contextlib
+import json
+import os
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+from source_clevertap.run import definition_file
+from source_clevertap.sandbox import Account, Sandbox
+
+ROOT = definition_file("manifest.yaml").parent
+EXAMPLE_FIELDS = ("object_id", "identity", "name", "email", "phone", "event_name")
+
+
+def sync(config: dict[str, Any], database: Path) -> None:
+    """Lands every stream in `database` (tables named as the streams) and prints a summary."""
+    os.environ.setdefault("AIRBYTE_OFFLINE_MODE", "1")  # the connector is here: no registry is asked
+    os.environ.setdefault("DO_NOT_TRACK", "1")
+    import airbyte  # heavy, and installed by `make sync` alone
+
+    source = airbyte.get_source(
+        "source-clevertap",
+        config=config,
+        local_executable=Path(sys.executable).with_name("source-clevertap"),
+        install_if_missing=False,
+    )
+    source.check()
+    source.select_all_streams()
+    cache = airbyte.caches.DuckDBCache(db_path=database, schema_name="main")
+    started = time.monotonic()
+    result = source.read(cache=cache)
+    seconds = time.monotonic() - started
+
+    print(f"\n{'stream':20} {'rows':>12} {'seconds':>9}")
+    for stream in result.streams:
+        (count,) = cache.run_sql_query(f'SELECT count(*) AS rows FROM "{stream}"')  # noqa: S608
+        print(f"{stream:20} {count['rows']:12,} {seconds:9.1f}")
+        for row in cache.run_sql_query(f'SELECT * FROM "{stream}" LIMIT 3'):  # noqa: S608
+            print("   ", {name: row[name] for name in EXAMPLE_FIELDS if row.get(name)})
+    print(f"\nIn {database}, one table a stream.")
+
+
+def main() -> None:
+    """Entry point of `make sync`."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--config", type=Path, default=ROOT / "secrets" / "config.json")
+    parser.add_argument("--database", type=Path, default=ROOT / "clevertap.duckdb")
+    parser.add_argument("--profiles", type=int, default=10_000, help="how many the sandbox has")
+    args = parser.parse_args()
+    with contextlib.ExitStack() as stack:
+        if args.config.exists():
+            print(f"Reading the account in {args.config}")
+            config = json.loads(args.config.read_text())
+        else:
+            print(f"No {args.config}: reading the sandbox, a fake account of {args.profiles} profiles")
+            sandbox = stack.enter_context(Sandbox(Account(profiles=args.profiles), not_ready=1))
+            config = sandbox.config()
+        sync(config, args.database)
+
+
+if __name__ == "__main__":
+    main()
