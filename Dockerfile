@@ -1,0 +1,24 @@
+# The connector as an Airbyte image. Default base: Airbyte's own (Python 3.13, user airbyte), the one
+# that airbyte-python-cdk builds its manifest-only image on.
+ARG BASE_IMAGE=docker.io/airbyte/python-connector-base:4.1.0@sha256:1d1aa21d34e851df4e8a87b391c27724c06e2597608e7161f4d167be853bd7b6
+FROM ${BASE_IMAGE}
+
+USER root
+WORKDIR /airbyte/integration_code
+COPY requirements/run.txt requirements/run.txt
+RUN python -m pip install --no-cache-dir --require-hashes -r requirements/run.txt
+
+# manifest.yaml and components.py lie beside the package, as in the repository.
+COPY manifest.yaml components.py ./
+COPY source_clevertap source_clevertap
+RUN rm -rf source_clevertap/sandbox source_clevertap/sync.py \
+    && python -m compileall -q components.py source_clevertap
+
+ENV PYTHONPATH=/airbyte/integration_code \
+    PYTHONDONTWRITEBYTECODE=1 \
+    AIRBYTE_ENTRYPOINT="python -m source_clevertap"
+USER airbyte
+ENTRYPOINT ["python", "-m", "source_clevertap"]
+
+LABEL io.airbyte.name=airbyte/source-clevertap
+LABEL io.airbyte.version=0.1.0
