@@ -53,7 +53,7 @@ faults: install
 	$(BIN)/python -m integration_tests.faults
 
 bench: install
-	$(BIN)/python -m integration_tests.bench
+	$(BIN)/python -m benchmarks
 
 image-test: install
 	integration_tests/image-test
