@@ -21,8 +21,9 @@ $(BIN)/.sync: requirements/sync.txt $(BIN)/source-clevertap
 	$(BIN)/python -m pip install -q --require-hashes -r requirements/sync.txt
 	@touch $@
 
-# --- tests
-test: lint unit integration old-cdk python313
+# --- tests: lint first, then the suites two at a time
+test: lint $(OLD)/.installed
+	$(MAKE) -j2 --output-sync unit integration old-cdk python313
 
 lint: install
 	$(BIN)/ruff check .
@@ -35,9 +36,10 @@ unit: install
 integration: install
 	$(BIN)/python -m pytest -q integration_tests
 
-# The same tests on the CDK of older Builders, in an environment of its own.
+# The same on the CDK of older Builders, in an environment of its own.
+OLD_CDK_TESTS := unit_tests $(addprefix integration_tests/test_,builder.py faults.py standard.py)
 old-cdk: $(OLD)/.installed
-	$(OLD)/python -m pytest -q unit_tests integration_tests
+	$(OLD)/python -m pytest -q -o cache_dir=.cache/old-cdk $(OLD_CDK_TESTS)
 
 $(OLD)/.installed: requirements/old-cdk.txt
 	$(PYTHON) -m venv .venv-old-cdk

@@ -104,8 +104,9 @@ def main() -> None:
         few.add([*us, *options], args.profiles // 10)
 
     account = Account(padding=PADDING)
-    size = statistics.mean(len(json.dumps(account.profile(number))) for number in range(1000))
-    print(f"{args.profiles:,} profiles of about {size:,.0f} bytes; medians of {args.runs} runs\n")
+    size = int(statistics.mean(len(json.dumps(account.profile(n))) for n in range(1000)))
+    print(f"{args.profiles:,} profiles of about {size:,} bytes; medians of {args.runs} runs")
+    print()
     print(f"{'':18} {'records/s':>10} {'seconds':>22} {'CPU s':>7} {'peak MB':>8}")
     for name, runs in contenders.items():
         middle = statistics.median(runs.seconds)
