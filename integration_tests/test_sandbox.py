@@ -1,0 +1,183 @@
+"""The sandbox is as odd as the fact sheet says CleverTap is: what the other tests stand on."""
+
+import json
+import threading
+import urllib.error
+import urllib.request
+from collections.abc import Iterator
+from typing import Any
+from urllib.parse import quote, unquote
+
+import pytest
+
+from source_clevertap.sandbox import Account, Fault, Sandbox
+
+Json = dict[str, Any]
+RANGE = {"event_name": "App Launched", "from": 20220101, "to": 20251231}
+
+
+@pytest.fixture
+def sandbox() -> Iterator[Sandbox]:
+    with Sandbox(Account(profiles=1000)) as running:
+        yield running
+
+
+def call(sandbox: Sandbox, query: str, body: Json | None = None, **headers: str) -> tuple[int, Json]:
+    """Sends POST with a body, GET without. Returns HTTP status and JSON."""
+    credentials = {
+        "X-CleverTap-Account-Id": sandbox.account.account_id,
+        "X-CleverTap-Passcode": sandbox.account.passcode,
+    }
+    request = urllib.request.Request(  # noqa: S310
+        f"{sandbox.url}/1/profiles.json?{query}",
+        None if body is None else json.dumps(body).encode(),
+        {**credentials, **headers},
+    )
+    try:
+        with urllib.request.urlopen(request, timeout=30) as answer:  # noqa: S310
+            return answer.status, json.loads(answer.read())
+    except urllib.error.HTTPError as error:
+        return error.code, json.loads(error.read() or b"{}")
+
+
+def opened(sandbox: Sandbox, query: str = "batch_size=4991", body: Json = RANGE) -> str:
+    cursor: str = call(sandbox, query, body)[1]["cursor"]
+    return cursor
+
+
+def walk(sandbox: Sandbox, query: str) -> list[list[Json]]:
+    cursor: str | None = opened(sandbox, query)
+    pages = []
+    while cursor:
+        _, page = call(sandbox, f"cursor={cursor}")
+        pages.append(page.get("records", []))
+        cursor = page.get("next_cursor")
+    return pages
+
+
+@pytest.mark.parametrize(
+    ("batch_size", "sizes"),
+    [(25, 23), (50, 46), (4991, 1000), (5000, 1000), (22, 1000), (5, 1000)],
+)
+def test_pages_hold_multiples_of_23_and_less_than_23_is_no_limit(
+    sandbox: Sandbox, batch_size: int, sizes: int
+) -> None:
+    pages = walk(sandbox, f"batch_size={batch_size}")
+
+    assert len(pages[0]) == sizes
+    assert sum(map(len, pages)) == 1000
+    ids = {json.dumps(record, sort_keys=True) for page in pages for record in page}
+    assert len(ids) == 1000
+
+
+def test_cursors_are_long_and_percent_encoded_and_code_3_answers_a_second_encoding(
+    sandbox: Sandbox,
+) -> None:
+    cursor = opened(sandbox)
+
+    assert 1500 < len(cursor) < 2500
+    assert "%2F" in cursor
+    assert quote(unquote(cursor), safe="") == cursor
+    assert call(sandbox, f"cursor={quote(cursor)}") == (
+        200,
+        {"status": "fail", "error": "Incorrect Usage", "code": 3},
+    )
+    assert call(sandbox, f"cursor={cursor}")[1]["status"] == "success"
+
+
+def test_an_unknown_or_old_cursor_is_refused(sandbox: Sandbox) -> None:
+    cursor = opened(sandbox)
+    assert call(sandbox, "cursor=never-seen")[1]["code"] == "CURSOR_INVALIDATED"
+
+    sandbox.clock_offset += 4 * 24 * 3600 - 60
+    assert call(sandbox, f"cursor={cursor}")[0] == 200
+    sandbox.clock_offset += 120
+    assert call(sandbox, f"cursor={cursor}") == (
+        400,
+        {"status": "fail", "error": "Invalid cursor", "code": "CURSOR_INVALIDATED"},
+    )
+
+
+def test_an_export_without_data_has_one_page_without_records(sandbox: Sandbox) -> None:
+    cursor = opened(sandbox, body={**RANGE, "from": 20251130})
+
+    assert call(sandbox, f"cursor={cursor}") == (200, {"status": "success"})
+
+
+def test_a_page_is_not_ready_as_often_as_asked_for(sandbox: Sandbox) -> None:
+    sandbox.not_ready = 2
+    cursor = opened(sandbox)
+
+    answers = [call(sandbox, f"cursor={cursor}")[1].get("code") for _ in range(3)]
+
+    assert answers == [2, 2, None]
+
+
+@pytest.mark.parametrize(
+    ("changes", "http", "error"),
+    [
+        ({"from": "20220101"}, 400, "Invalid date"),
+        ({"from": 20220230}, 400, "Invalid date"),
+        ({"from": 20230101, "to": 20220101}, 400, "Invalid date range"),
+        ({"to": 20991231}, 400, "Invalid date range"),
+        ({"event_name": "app launched"}, 200, '["Invalid event : app launched"]'),
+        ({"event_name": 2024}, 200, '["Invalid event : 2024"]'),
+        ({"event_name": "Notification Viewed"}, 400, "Export not allowed for this event"),
+    ],
+)
+def test_what_cannot_be_exported_is_refused(
+    sandbox: Sandbox, changes: Json, http: int, error: str
+) -> None:
+    status, answer = call(sandbox, "", {**RANGE, **changes})
+
+    assert (status, answer["status"], answer["error"]) == (http, "fail", error)
+
+
+@pytest.mark.parametrize(
+    ("headers", "http"),
+    [
+        ({"X-CleverTap-Passcode": "wrong"}, 401),
+        ({"X-CleverTap-Account-Id": "wrong"}, 401),
+        ({"X-CleverTap-Account-Id": ""}, 503),
+    ],
+)
+def test_wrong_credentials_are_refused(sandbox: Sandbox, headers: dict[str, str], http: int) -> None:
+    assert call(sandbox, "", RANGE, **headers)[0] == http
+
+
+def test_the_fourth_request_in_flight_is_throttled(sandbox: Sandbox) -> None:
+    sandbox.latency = 0.5
+    statuses: list[int] = []
+    threads = [
+        threading.Thread(target=lambda: statuses.append(call(sandbox, "", RANGE)[0])) for _ in range(4)
+    ]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+
+    assert sorted(statuses) == [200, 200, 200, 429]
+
+
+def test_flags_choose_what_a_profile_brings(sandbox: Sandbox) -> None:
+    (records,) = walk(sandbox, "events=false&profile=false&app=false")
+
+    assert not any("events" in r or "profileData" in r for r in records)
+    assert not any("make" in device for r in records for device in r["platformInfo"])
+
+
+def test_profiles_are_as_mixed_as_real_ones() -> None:
+    profiles = [Account().profile(number) for number in range(100)]
+
+    assert {type(p["identity"]) for p in profiles if "identity" in p} == {str, int}
+    assert {type(p["phone"]) for p in profiles if "phone" in p} == {str, int}
+    assert 0 < sum("identity" not in p for p in profiles) < 100
+    assert 0 < sum("objectId" not in p for p in profiles) < 100
+    assert any("last.score" in p["profileData"] for p in profiles)
+    assert profiles == [Account().profile(number) for number in range(100)]
+    assert profiles != [Account(seed=2).profile(number) for number in range(100)]
+
+
+def test_an_unknown_fault_is_refused() -> None:
+    with pytest.raises(ValueError, match="no fault 'typo'"):
+        Fault.parse("typo:3")
