@@ -118,8 +118,8 @@ def is_page(response: requests.Response) -> bool:
     the answer to the opening POST, cannot be, so neither may pass for one.
     """
     page = page_of(response)
-    if response.status_code != 200 or page is None or page.get("error"):
-        return False
+    if response.status_code != 200 or response.history or page is None or page.get("error"):
+        return False  # (history: it was redirected, by something that is not CleverTap)
     cursor, records = _next_cursor(page), page.get("records")
     if cursor and not isinstance(cursor, str):
         return False

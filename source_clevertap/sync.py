@@ -23,7 +23,10 @@ def sync(config: dict[str, Any], database: Path) -> None:
     """Lands every stream in `database` (tables named as the streams) and prints a summary."""
     os.environ.setdefault("AIRBYTE_OFFLINE_MODE", "1")  # the connector is here: no registry is asked
     os.environ.setdefault("DO_NOT_TRACK", "1")
-    import airbyte  # heavy, and installed by `make sync` alone
+    try:
+        import airbyte  # heavy, and installed by `make sync` alone
+    except ModuleNotFoundError:
+        sys.exit("PyAirbyte is not installed, or does not run on this Python: it needs one below 3.13.")
 
     source = airbyte.get_source(
         "source-clevertap",

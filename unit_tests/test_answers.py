@@ -187,3 +187,15 @@ def test_given_a_dead_export_when_opening_then_it_fails_as_transient(read_profil
 
     assert first_error(output)[0] == "transient_error"
     assert "refused to open the export" in first_error(output)[1]
+
+
+def test_given_a_redirect_when_opening_then_its_target_is_not_taken_for_an_empty_export(
+    read_profiles: Read, clevertap: requests_mock.Mocker
+) -> None:
+    clevertap.get("https://portal.example/", json={"status": "success"})
+    moved = {"status_code": 302, "headers": {"Location": "https://portal.example/"}}
+
+    output = read_profiles(config(), [page()], [moved])
+
+    assert first_error(output)[0] == "transient_error"
+    assert "no page of an export" in first_error(output)[1]
