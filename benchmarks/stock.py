@@ -26,8 +26,8 @@ def stock_manifest() -> dict[str, Any]:
         "response_filters": [{"type": "HttpResponseFilter", **f} for f in FILTERS],
     }
     opening = definitions["export_requester"]["open"]
-    cursor = "{{ '?cursor=' ~ next_page_token['next_page_token'] if next_page_token }}"
-    requester = {**opening, "url": opening["url"] + cursor}
+    # The stock page token is the cursor itself.
+    requester = {**opening, "url": opening["url"].replace("['cursor']", "")}
     first_page_only = "{{ '%s' if not next_page_token else '' }}"
     requester["request_parameters"] = {
         name: first_page_only % value
