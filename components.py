@@ -16,7 +16,7 @@ import logging
 import re
 import threading
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping, MutableMapping
+from collections.abc import Callable, Iterator, Mapping, MutableMapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, TypedDict
@@ -50,7 +50,7 @@ LOGGER = logging.getLogger("airbyte")
 
 REGIONS = ("global", "eu1", "in1", "us1", "sg1", "aps3", "mec1", "sk1")
 BASE_URL = re.compile(
-    "https://([a-z0-9-]+[.])?api[.]clevertap[.]com|http://(127[.]0[.]0[.]1|localhost)(:[0-9]{1,5})?"
+    "(https://([a-z0-9-]+[.])?api[.]clevertap[.]com|http://(127[.]0[.]0[.]1|localhost)(:[0-9]{1,5})?)/?"
 )
 
 Page = dict[str, Any]
@@ -375,9 +375,13 @@ class ExportPagination(PaginationStrategy):
 class PageRecordExtractor(RecordExtractor):
     """The `records` of a page; none where the key is missing (an export with no data has none)."""
 
-    def extract_records(self, response: requests.Response) -> Iterable[MutableMapping[str, Any]]:
-        """The page's records as CleverTap sent them."""
-        return (page_of(response) or {}).get("records") or ()
+    def extract_records(self, response: requests.Response) -> Iterator[MutableMapping[str, Any]]:
+        """The page's records as CleverTap sent them, each let go of as it is taken."""
+        records = (page_of(response) or {}).pop("records", None) or []
+        vars(response)["_content"] = b""
+        for position, record in enumerate(records):
+            records[position] = None
+            yield record
 
 
 @dataclass
@@ -435,7 +439,7 @@ def _setting_problems(config: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
     if config.get("region", "global") not in REGIONS:
         yield "region", f"region '{config['region']}' is none of {', '.join(REGIONS)}."
     base_url = config.get("base_url", "http://localhost")
-    if not (isinstance(base_url, str) and BASE_URL.fullmatch(base_url)):
+    if not (isinstance(base_url, str) and BASE_URL.fullmatch(base_url.replace("[::1]", "localhost"))):
         yield "base_url", "base_url must be https://...api.clevertap.com or http://localhost, no path."
     if not isinstance(config.get("include_event_summary", True), bool):
         yield "include_event_summary", "include_event_summary must be true or false."

@@ -73,9 +73,10 @@ def test_given_a_region_when_read_then_both_steps_go_to_its_host(
     ("base_url", "expected"),
     [
         ("http://127.0.0.1:8023", "http://127.0.0.1:8023"),
-        ("http://localhost", "http://localhost"),
+        ("http://localhost/", "http://localhost"),
+        ("http://[::1]:8023", "http://[::1]:8023"),
         ("https://api.clevertap.com", "https://api.clevertap.com"),
-        ("https://new9.api.clevertap.com", "https://new9.api.clevertap.com"),
+        ("https://new9.api.clevertap.com/", "https://new9.api.clevertap.com"),
     ],
 )
 def test_given_a_base_url_when_read_then_it_is_used_instead_of_the_region(
