@@ -115,7 +115,8 @@ def outcome(case: Case) -> tuple[str, str]:
         told = "{}: {}".format(*output.error)
         kind, _, words = case.expected.partition(": ")
         as_expected = case.expected and told.startswith(kind) and words in told
-        return "" if as_expected else "UNEXPECTED ERROR", told
+        cause = told.replace("Stream profiles, event 'App Launched', 20220101 to 20260212: ", "")
+        return "" if as_expected else "UNEXPECTED ERROR", cause
     delivered = by_key(output.records)
     truth = {row["key"]: row["record"] for row in account.truth("App Launched", 20220101, 20260212)}
     repeated = len(output.records) - len(delivered)

@@ -39,6 +39,9 @@ RETRIED: dict[str, dict[str, Any]] = {
     "throttled, code 1": fail("", 1),
     "throttled, in words": fail("Too many concurrent requests", 9),
     "throttled, HTTP 429": fail("Too many concurrent requests", 429, 429),
+    "throttled, code 429": fail("", 429),
+    "HTTP 200 with code 500": fail("An unknown error occurred", 500),
+    "HTTP 500 with any words": fail("the date of the invalid event", 500, 500),
     "HTTP 500": fail("An unknown error occurred", 500, 500),
     "HTTP 502": {"status_code": 502, "text": "<html>"},
     "HTTP 503": {"status_code": 503},
@@ -133,6 +136,8 @@ def test_given_not_ready_when_waiting_then_the_log_says_so(read_profiles: Read) 
 FINAL = [
     (fail("Invalid Credentials", 401, 401), "config_error", "credentials or region"),
     (fail("Account ID is not valid", 401, 401), "config_error", "credentials or region"),
+    (fail("Invalid Credentials", 401), "config_error", "credentials or region"),
+    (fail("Passcode expired", 401, 401), "config_error", "credentials or region"),
     ({"status_code": 403}, "config_error", "credentials or region"),
     (fail('["Invalid event : App launched"]', 400), "config_error", "case-sensitive"),
     (fail('["Invalid event : App launched"]', 400, 400), "config_error", "case-sensitive"),
@@ -141,6 +146,7 @@ FINAL = [
     (fail("bad", 4002, 400), "config_error", "timezone"),
     (fail("Incorrect Usage", 3), "system_error", "Incorrect Usage (code 3)"),
     (fail("Incorrect Usage", 3, 400), "system_error", "Incorrect Usage (code 3)"),
+    (fail("Please update", 99), "system_error", "Please update (code 99)"),
     (fail("The moon is full", 99), "system_error", "The moon is full (code 99)"),
     (fail("The moon is full", 99, 400), "system_error", "The moon is full (code 99)"),
 ]
