@@ -69,8 +69,12 @@ def run(
     speed: float = 100,
     debug: bool = False,
     timeout: float = 240,
+    cwd: Path | None = None,
 ) -> Output:
-    """Runs spec, check, discover or read. speed: how much faster than real its clock runs."""
+    """Runs spec, check, discover or read.
+
+    speed: how much faster than real its clock runs. cwd: its working directory, else an empty one.
+    """
     with tempfile.TemporaryDirectory() as folder:
         args = [sys.executable, "-m", "source_clevertap", command, *options]
         if config is not None:
@@ -88,7 +92,7 @@ def run(
         done = subprocess.run(
             args,
             env=environment,
-            cwd=folder,
+            cwd=cwd or folder,
             capture_output=True,
             text=True,
             encoding="utf-8",
