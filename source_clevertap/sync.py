@@ -9,6 +9,7 @@ import json
 import os
 import sys
 import time
+import warnings
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +24,7 @@ def sync(config: dict[str, Any], database: Path) -> None:
     """Lands every stream in `database` (tables named as the streams) and prints a summary."""
     os.environ.setdefault("AIRBYTE_OFFLINE_MODE", "1")  # the connector is here: no registry is asked
     os.environ.setdefault("DO_NOT_TRACK", "1")
+    warnings.filterwarnings("ignore", category=FutureWarning)  # of libraries that are not used here
     try:
         import airbyte  # heavy, and installed by `make sync` alone
     except ModuleNotFoundError:
@@ -34,11 +36,14 @@ def sync(config: dict[str, Any], database: Path) -> None:
         local_executable=Path(sys.executable).with_name("source-clevertap"),
         install_if_missing=False,
     )
-    source.check()
-    source.select_all_streams()
     cache = airbyte.caches.DuckDBCache(db_path=database, schema_name="main")
     started = time.monotonic()
-    result = source.read(cache=cache)
+    try:
+        source.check()
+        source.select_all_streams()
+        result = source.read(cache=cache)
+    except airbyte.exceptions.PyAirbyteError as error:
+        sys.exit(f"The sync did not complete. {error}")
     seconds = time.monotonic() - started
 
     print(f"\n{'stream':20} {'rows':>12} {'seconds':>9}")
