@@ -13,7 +13,7 @@ $(BIN)/source-clevertap: requirements/dev.txt pyproject.toml
 	$(BIN)/python -m pip install -q --no-deps --no-build-isolation -e .
 	@touch $@
 
-# --- read an account, or the sandbox, into clevertap.duckdb (PyAirbyte needs Python below 3.13)
+# --- read an account, or the sandbox, into a DuckDB file (PyAirbyte needs Python below 3.13)
 sync: $(BIN)/.sync
 	$(BIN)/python -m source_clevertap.sync $(SYNC)
 

@@ -1,6 +1,7 @@
 """`make sync`: reads an account into a local DuckDB file through PyAirbyte, and says what came.
 
-With secrets/config.json it is your account, without one the sandbox, started for the occasion.
+With secrets/config.json it is your account, into clevertap.duckdb; without one the sandbox, started
+for the occasion, into sandbox.duckdb, so that no made-up row comes among yours.
 """
 
 import argparse
@@ -59,18 +60,18 @@ def main() -> None:
     """Entry point of `make sync`."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--config", type=Path, default=ROOT / "secrets" / "config.json")
-    parser.add_argument("--database", type=Path, default=ROOT / "clevertap.duckdb")
+    parser.add_argument("--database", type=Path, help="instead of the two above")
     parser.add_argument("--profiles", type=int, default=10_000, help="how many the sandbox has")
     args = parser.parse_args()
     with contextlib.ExitStack() as stack:
         if args.config.exists():
             print(f"Reading the account in {args.config}")
-            config = json.loads(args.config.read_text())
+            config, database = json.loads(args.config.read_text()), ROOT / "clevertap.duckdb"
         else:
             print(f"No {args.config}: reading the sandbox, a fake account of {args.profiles} profiles")
             sandbox = stack.enter_context(Sandbox(Account(profiles=args.profiles), not_ready=1))
-            config = sandbox.config()
-        sync(config, args.database)
+            config, database = sandbox.config(), ROOT / "sandbox.duckdb"
+        sync(config, args.database or database)
 
 
 if __name__ == "__main__":
