@@ -138,6 +138,7 @@ def test_check_ends_soon_when_nobody_answers() -> None:
 
     assert output.status["status"] == "FAILED"
     assert "could not be reached" in output.status["message"]
+    assert "Gave up after 0.4 minutes" in output.status["message"]
 
 
 def test_a_stream_that_is_not_there_does_not_end_as_a_success(sandbox: Sandbox, tmp_path: Path) -> None:
