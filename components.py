@@ -120,9 +120,11 @@ def is_page(response: requests.Response) -> bool:
     page = page_of(response)
     if response.status_code != 200 or response.history or page is None or page.get("error"):
         return False  # (history: it was redirected, by something that is not CleverTap)
-    cursor, records = _next_cursor(page), page.get("records")
-    if cursor and not isinstance(cursor, str):
+    if str(page.get("code")) in ("1", "2"):  # throttled, not ready: whatever the status says
         return False
+    cursor, records = _next_cursor(page), page.get("records")
+    if not all(isinstance(page.get(name), (str, type(None))) for name in ("next_cursor", "cursor")):
+        return False  # not even 0 or {}: only null, "" or its absence say that there is no cursor
     if records is not None and not isinstance(records, list):
         return False
     if not all(isinstance(record, dict) for record in records or ()):

@@ -25,7 +25,6 @@ class Output:
     stderr: str
     records: list[Json] = field(default_factory=list)
     logs: list[Json] = field(default_factory=list)
-    states: list[Json] = field(default_factory=list)
     errors: list[Json] = field(default_factory=list)
     status: Json = field(default_factory=dict)
     spec: Json = field(default_factory=dict)
@@ -39,8 +38,6 @@ class Output:
                     self.records.append(message["record"]["data"])
                 case "LOG":
                     self.logs.append(message["log"])
-                case "STATE":
-                    self.states.append(message["state"])
                 case "TRACE" if message["trace"]["type"] == "ERROR":
                     self.errors.append(message["trace"]["error"])
                 case "CONNECTION_STATUS":

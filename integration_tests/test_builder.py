@@ -75,7 +75,6 @@ def manifest_server(unsafe_code: bool = True) -> Iterator[str]:
         [str(server), "start", "--port", str(port)],
         env=environment(unsafe_code),
         stdout=subprocess.DEVNULL,
-        stderr=None,
     )
     try:
         for _ in range(300):

@@ -10,7 +10,7 @@ import pytest
 
 from integration_tests.connector import by_key, run
 from source_clevertap.sandbox import Account, Fault, Sandbox
-from source_clevertap.sandbox.account import EVENTS, NOT_EXPORTABLE, Flags
+from source_clevertap.sandbox.account import ALL_FLAGS, EVENTS, NOT_EXPORTABLE, Flags
 
 
 @pytest.fixture(scope="module")
@@ -24,7 +24,7 @@ def truth(
     event: str,
     first: int = 20220101,
     last: int = 20260212,
-    flags: Flags = Flags(),  # noqa: B008
+    flags: Flags = ALL_FLAGS,
 ) -> dict[str, Any]:
     rows = sandbox.account.truth(event, first, last, flags)
     return {row["key"]: row["record"] for row in rows}

@@ -22,7 +22,7 @@ from airbyte_cdk.utils.traced_exception import AirbyteTracedException
 COMPONENTS_MODULE = "source_declarative_manifest.components"  # its name in Builder and image too
 
 # The threads that read and the one that prints take turns holding the interpreter. At Python's 5 ms
-# they spend about half their time handing over (`make bench` shows the throughput with this).
+# they hand it over so often that it costs throughput.
 SWITCH_INTERVAL_SECONDS = 0.1
 
 ANYTHING_VALID = {"account_id": "-", "passcode": "-", "event_name": "-", "start_date": 20000101}

@@ -5,7 +5,7 @@ Nothing here is random twice: the same seed and number give the same profile on 
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from datetime import date, timedelta
+from datetime import date
 from random import Random
 from typing import Any, NamedTuple
 from zlib import crc32
@@ -143,6 +143,3 @@ class Account:
 
 def _as_date(day: int) -> date:
     return date(day // 10000, day // 100 % 100, day % 100)
-
-
-LAST_DAY = FIRST_DAY + timedelta(days=DAYS - 1)

@@ -72,13 +72,12 @@ class Fault:
 
 @dataclass
 class Export:
-    """An opened export: the numbers of its profiles by shard, and when it was made and last used."""
+    """An opened export: the numbers of its profiles by shard, and when it was made."""
 
     shards: list[list[int]]
     per_shard: int
     flags: Flags
     created: float
-    used: float
     dead: bool = False
     not_ready: dict[int, int] = field(default_factory=dict)
 
@@ -233,7 +232,7 @@ class Sandbox:
         for place, number in enumerate(self.account.active(event, first, last)):
             shards[place * 7 % SHARDS].append(number)
         flags = Flags(*(request.query.get(name, "true") == "true" for name in RECORD_FLAGS))
-        self._exports.append(Export(shards, per_shard, flags, self._now(), self._now()))
+        self._exports.append(Export(shards, per_shard, flags, self._now()))
         cursor = self.cursor(len(self._exports) - 1, 0)
         return web.json_response({"status": "success", "cursor": cursor})
 
@@ -262,7 +261,6 @@ class Sandbox:
         export = self._exports[number]
         if export.dead or self._now() - export.created > CURSOR_LIFETIME_SECONDS:
             return _fail("Invalid cursor", "CURSOR_INVALIDATED", http=400)
-        export.used = self._now()
         content: dict[str, Any] = {"status": "success"}
         if page + 1 < export.pages:
             content["next_cursor"] = self.cursor(number, page + 1)
