@@ -4,13 +4,17 @@ import json
 import threading
 import urllib.error
 import urllib.request
+from collections import Counter
 from collections.abc import Iterator
+from datetime import date, datetime, timezone
 from typing import Any
 from urllib.parse import quote, unquote
+from zoneinfo import ZoneInfo
 
 import pytest
 
 from source_clevertap.sandbox import Account, Fault, Sandbox
+from source_clevertap.sandbox.account import EVENTS, NOT_EXPORTABLE, UNKNOWN
 
 Json = dict[str, Any]
 RANGE = {"event_name": "App Launched", "from": 20220101, "to": 20251231}
@@ -22,14 +26,20 @@ def sandbox() -> Iterator[Sandbox]:
         yield running
 
 
-def call(sandbox: Sandbox, query: str, body: Json | None = None, **headers: str) -> tuple[int, Json]:
+def call(
+    sandbox: Sandbox,
+    query: str,
+    body: Json | None = None,
+    path: str = "/1/profiles.json",
+    **headers: str,
+) -> tuple[int, Json]:
     """Sends POST with a body, GET without. Returns HTTP status and JSON."""
     credentials = {
         "X-CleverTap-Account-Id": sandbox.account.account_id,
         "X-CleverTap-Passcode": sandbox.account.passcode,
     }
     request = urllib.request.Request(  # noqa: S310
-        f"{sandbox.url}/1/profiles.json?{query}",
+        f"{sandbox.url}{path}?{query}",
         None if body is None else json.dumps(body).encode(),
         {**credentials, **headers},
     )
@@ -176,6 +186,64 @@ def test_profiles_are_as_mixed_as_real_ones() -> None:
     assert any("last.score" in p["profileData"] for p in profiles)
     assert profiles == [Account().profile(number) for number in range(100)]
     assert profiles != [Account(seed=2).profile(number) for number in range(100)]
+
+
+EVENTS_PATH = "/1/events.json"
+
+
+def event_cursor(sandbox: Sandbox) -> str:
+    cursor: str = call(sandbox, "batch_size=46", RANGE, EVENTS_PATH)[1]["cursor"]
+    return cursor
+
+
+@pytest.mark.parametrize(
+    ("waits", "alive"), [([3590], True), ([3610], False), ([3000] * 4, True), ([3000] * 5, False)]
+)
+def test_a_cursor_of_events_lives_four_hours_and_one_without_a_request(
+    sandbox: Sandbox, waits: list[int], alive: bool
+) -> None:
+    cursor = event_cursor(sandbox)
+    for seconds in waits:
+        sandbox.clock_offset += seconds
+        status, page = call(sandbox, f"cursor={cursor}", path=EVENTS_PATH)
+        cursor = page.get("next_cursor", cursor)
+
+    assert status == (200 if alive else 400)
+
+
+def test_the_schema_names_events_that_cannot_be_exported(sandbox: Sandbox) -> None:
+    sandbox.account = Account(rare=3)
+    _, answer = call(sandbox, "type=events", path="/getSchema")
+    names = [event["name"] for event in answer["events"]]
+
+    assert [*EVENTS, *NOT_EXPORTABLE, UNKNOWN, "Rare 0", "Rare 1", "Rare 2"] == names
+    assert call(sandbox, "", {**RANGE, "event_name": UNKNOWN}, EVENTS_PATH)[1]["code"] == 400
+
+
+def test_events_have_twins_neighbours_late_ones_and_odd_clocks() -> None:
+    account = Account(profiles=50, events=4000, days=30)
+    numbers = account.raised("App Launched", 20220101, 20220130)
+    assert len(numbers) == 4000
+    records = [account.event("App Launched", number) for number in sorted(numbers)]
+    text = [json.dumps(record, sort_keys=True) for record in records]
+    assert Counter(Counter(text).values())[3] == 100
+    assert len({json.dumps({**r, "session_props": 0}, sort_keys=True) for r in records}) < len(set(text))
+    assert {type(record["ts"]) for record in records} == {int, str, type(None)}
+    assert any(str(record["ts"]) > "2022013024" for record in records)
+    assert {"identity" in record["profile"] for record in records} == {True, False}
+    noon = datetime(2022, 1, 15, 12, tzinfo=timezone.utc)
+    then = account.raised("App Launched", 20220101, 20220114, noon)
+    late = set(account.raised("App Launched", 20220101, 20220114)) - set(then)
+    assert 0 < len(late) < 30
+    assert all(account.moment("App Launched", number) < noon for number in late)
+
+
+def test_an_event_happens_on_its_day_where_the_project_is() -> None:
+    for zone in ("America/New_York", "Pacific/Kiritimati"):
+        account = Account(profiles=5, events=600, timezone=zone, first_day=date(2024, 10, 30), days=10)
+        for number in account.raised("App Launched", 20241103, 20241103):
+            moment = account.moment("App Launched", number)
+            assert moment.astimezone(ZoneInfo(zone)).date() == date(2024, 11, 3)
 
 
 def test_an_unknown_fault_is_refused() -> None:

@@ -1,17 +1,20 @@
-"""The sandbox's account: profiles made from a seed, and the ground truth that tests compare with.
+"""The sandbox's account: profiles and events made from a seed, and the truth that tests compare with.
 
-Nothing here is random twice: the same seed and number give the same profile on any machine.
+Nothing here is random twice: the same seed and number give the same record on any machine.
 """
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from datetime import date
+from datetime import date, datetime, time, timedelta, timezone
+from functools import lru_cache
 from random import Random
 from typing import Any, NamedTuple
 from zlib import crc32
 
+import pytz
+
 FIRST_DAY = date(2022, 1, 1)
-DAYS = 1400  # all activity lies in FIRST_DAY and the DAYS - 1 days after it
+DAYS = 1400
 
 # Event name -> every n-th profile has raised it. The odd names are what Jinja makes into something
 # else than text, or breaks at.
@@ -29,6 +32,9 @@ EVENTS = {
     "Caf\u00e9 \U0001f600": 7,
 }
 NOT_EXPORTABLE = ("Notification Viewed", "Notification Clicked")
+UNKNOWN = "Discarded Long Ago"  # in the schema, but no export knows it
+UNREADABLE = (None, "", 0, "2022-01-01", 20220230101010, 2022010112)
+LATEST_DAYS = 2  # how late an event may arrive
 
 _FIRST_NAMES = (
     "Ana",
@@ -43,7 +49,7 @@ _MODELS = (("Android", "xiaomi", "M2006C3MII"), ("iOS", "Apple", "iPhone14,2"), 
 
 
 class Flags(NamedTuple):
-    """The query parameters that choose what a profile brings."""
+    """The query parameters that choose what a record brings."""
 
     app: bool = True
     events: bool = True
@@ -55,21 +61,37 @@ ALL_FLAGS = Flags()
 
 @dataclass(frozen=True)
 class Account:
-    """profiles: how many. padding: bytes of extra property on each, for benchmarks."""
+    """profiles: how many. events: how often the event that all raise was raised.
+
+    padding: bytes of extra property on each, for benchmarks. rare: how many more events the schema
+    has; one in ten of them was raised once. All activity lies in first_day and the days after it.
+    """
 
     profiles: int = 1000
+    events: int = 2000
     seed: int = 1
     timezone: str = "Asia/Kolkata"
     account_id: str = "SBX-123-4567"
     passcode: str = "sandbox-passcode"
     padding: int = 0
+    rare: int = 0
+    first_day: date = FIRST_DAY
+    days: int = DAYS
+
+    def schema(self) -> list[str]:
+        """Every event name that the account has ever seen."""
+        return [*EVENTS, *NOT_EXPORTABLE, UNKNOWN, *(f"Rare {n}" for n in range(self.rare))]
+
+    def knows(self, event: Any) -> bool:
+        """Whether an export of the event can be opened."""
+        return event in self.schema() and event != UNKNOWN and event not in NOT_EXPORTABLE
 
     def active(self, event: str, first: int, last: int) -> Iterator[int]:
         """Numbers of the profiles that raised `event` from day `first` to `last` (YYYYMMDD)."""
-        low, high = (_as_date(day) - FIRST_DAY for day in (first, last))
-        shift = self.seed * 31 + crc32(event.encode())
-        for number in range(0, self.profiles, EVENTS[event]):
-            if low.days <= (number * 7919 + shift) % DAYS <= high.days:
+        low, high = (_as_date(day) - self.first_day for day in (first, last))
+        shift = self._shift(event)
+        for number in range(0, self.profiles, EVENTS.get(event, self.profiles or 1)):
+            if low.days <= (number * 7919 + shift) % self.days <= high.days:
                 yield number
 
     def profile(self, number: int, flags: Flags = ALL_FLAGS) -> dict[str, Any]:
@@ -112,6 +134,119 @@ class Account:
         for number in self.active(event, first, last):
             yield {"key": self.key(number), "record": self.profile(number, flags)}
 
+    # ---------------------------------------------------------------- events
+
+    def raised(self, event: str, first: int, last: int, now: datetime | None = None) -> list[int]:
+        """Numbers of the occurrences of `event` from day `first` to `last` that are there at `now`."""
+        by_day = _occurrences_by_day(self, event)
+        low, high = ((_as_date(day) - self.first_day).days for day in (first, last))
+        # Of days so long ago that all has arrived, no occurrence need be looked at.
+        arrived = (now.date() - self.first_day).days - LATEST_DAYS - 2 if now else self.days
+        return [
+            number
+            for day in range(max(low, 0), min(high + 1, self.days))
+            for number in by_day.get(day, ())
+            if now is None or day < arrived or self.arrival(event, number) <= now
+        ]
+
+    def moment(self, event: str, number: int) -> datetime:
+        """When an occurrence happened: an instant of its day, in UTC."""
+        number = self._original(number)
+        day = self.first_day + timedelta((number * 7919 + self._shift(event)) % self.days)
+        zone = pytz.timezone(self.timezone)
+        start, end = (zone.localize(datetime.combine(d, time())) for d in (day, day + timedelta(1)))
+        second = Random(self._shift(event) + number).randrange(int((end - start).total_seconds()))
+        return (start + timedelta(seconds=second)).astimezone(timezone.utc)
+
+    def arrival(self, event: str, number: int) -> datetime:
+        """When CleverTap got to know of it: at once, but for one in twenty up to LATEST_DAYS later."""
+        lot = crc32(f"{event}/{number}".encode())
+        late = 1 + lot // 20 % LATEST_DAYS if lot % 20 == 3 else 0
+        return self.moment(event, number) + timedelta(late)
+
+    def event(self, event: str, number: int, flags: Flags = ALL_FLAGS) -> dict[str, Any]:
+        """An occurrence as the API sends it.
+
+        Of forty, three are the same to the last field, one differs from its neighbour in a property
+        alone, and one in its session alone. Some devices' clocks run ahead; some send no time at all.
+        """
+        original = self._original(number)
+        rng = Random(f"{self.seed}/{event}/{original}")
+        person = rng.randrange(self.profiles or 1)
+        sent = self.profile(person, flags)
+        profile = {"objectId": self.key(person), "platform": rng.choice(_MODELS)[0]}
+        for name in ("identity", "all_identities", "email", "name", "phone", "profileData", "events"):
+            if name in sent:
+                profile[name] = sent[name]
+        if flags.app:
+            profile.update(os_version="10", app_version="1.1.7", make="xiaomi", model="M2006C3MII")
+        properties: dict[str, Any] = {
+            "Amount": rng.choice((59.99, 100, "100", 0, True)),
+            "CT Session Id": str(rng.randrange(10**9)),
+            "\u00e9t\u00e9 \u2603": rng.choice(("", "\U0001f600", None)),
+        }
+        if number % 40 == 20:
+            properties["Amount"] = "a neighbour's"
+        if event == "Charged":
+            properties["Items"] = [{"SKU": f"S{rng.randrange(99)}", "Quantity": 1}, {"SKU": "S0"}]
+        record: dict[str, Any] = {
+            "profile": profile,
+            "ts": self._ts(event, number),
+            "event_props": properties if original % 13 else {},
+        }
+        if original % 3 == 0 or number % 40 == 30:
+            record["session_props"] = {"utm_source": "google-play" if number % 40 == 30 else "x"}
+        return record
+
+    def event_truth(
+        self,
+        event: str,
+        first: int,
+        last: int,
+        flags: Flags = ALL_FLAGS,
+        now: datetime | None = None,
+    ) -> Iterator[dict[str, Any]]:
+        """What a complete read must deliver: {"time": ISO 8601 in UTC or None, "record": ...}."""
+        for number in self.raised(event, first, last, now):
+            record = self.event(event, number, flags)
+            moment: datetime | None = self.moment(event, number)
+            if record["ts"] in UNREADABLE:
+                moment = None
+            elif self._runs_ahead(number):
+                moment = self._of_local(datetime.strptime(str(record["ts"]), "%Y%m%d%H%M%S"))
+            elif moment:
+                moment = self._of_local(self._local(moment))
+            yield {"time": moment and moment.strftime("%Y-%m-%dT%H:%M:%SZ"), "record": record}
+
+    def _ts(self, event: str, number: int) -> Any:
+        original = self._original(number)
+        if original % 101 == 6:
+            return UNREADABLE[original // 101 % len(UNREADABLE)]
+        local = self._local(self.moment(event, number))
+        if self._runs_ahead(number):
+            local += timedelta(days=400)
+        return int(local.strftime("%Y%m%d%H%M%S"))
+
+    def _local(self, moment: datetime) -> datetime:
+        return moment.astimezone(pytz.timezone(self.timezone)).replace(tzinfo=None)
+
+    def _of_local(self, local: datetime) -> datetime:
+        """The instant of a local time: of two, the first."""
+        zone = pytz.timezone(self.timezone)
+        instants = {zone.localize(local, is_dst=dst).astimezone(timezone.utc) for dst in (True, False)}
+        return min(instants)
+
+    def _runs_ahead(self, number: int) -> bool:
+        return self._original(number) % 97 == 5
+
+    @staticmethod
+    def _original(number: int) -> int:
+        """The occurrence that this one repeats, in part or in all; else itself."""
+        return number - {7: 1, 8: 2, 20: 1, 30: 1}.get(number % 40, 0)
+
+    def _shift(self, event: str) -> int:
+        return self.seed * 31 + crc32(event.encode())
+
     def _properties(self, number: int, rng: Random) -> dict[str, Any]:
         properties: dict[str, Any] = {
             "Customer Type": rng.choice(("Gold", "Silver", 3, True)),
@@ -139,6 +274,17 @@ class Account:
                 device.update(os_version="10.2", app_version="6.1.3", make=make, model=model)
             devices.append(device)
         return devices
+
+
+@lru_cache(maxsize=2000)
+def _occurrences_by_day(account: Account, event: str) -> dict[int, list[int]]:
+    times = account.events // EVENTS[event] if event in EVENTS else event.endswith("0") * 1
+    by_day: dict[int, list[int]] = {}
+    for number in range(times):
+        original = account._original(number)
+        day = (original * 7919 + account._shift(event)) % account.days
+        by_day.setdefault(day, []).append(number)
+    return by_day
 
 
 def _as_date(day: int) -> date:

@@ -1,7 +1,8 @@
 """The sandbox's API: what the fact sheet says of CleverTap's exports, quirks and faults included.
 
 Run it (`source-clevertap-sandbox --help`), or use `Sandbox` as a context manager in a test. Besides
-CleverTap's own paths it answers under /_sandbox: `stats`, `truth/profiles`, `faults`, `clock`.
+CleverTap's own paths it answers under /_sandbox: `stats`, `truth/profiles`, `truth/events`, `faults`,
+`clock`.
 """
 
 import argparse
@@ -13,7 +14,7 @@ import threading
 import time
 from collections.abc import Awaitable, Callable
 from dataclasses import asdict, dataclass, field
-from datetime import datetime
+from datetime import datetime, timezone
 from types import TracebackType
 from typing import Any
 from urllib.parse import quote, unquote
@@ -22,12 +23,13 @@ import orjson
 import pytz
 from aiohttp import web
 
-from source_clevertap.sandbox.account import ALL_FLAGS, EVENTS, NOT_EXPORTABLE, Account, Flags
+from source_clevertap.sandbox.account import ALL_FLAGS, DAYS, NOT_EXPORTABLE, Account, Flags
 
 SHARDS = 23
 LARGEST_BATCH = 4991  # 217 x 23
 MAX_IN_FLIGHT = 3
-CURSOR_LIFETIME_SECONDS = 4 * 24 * 3600
+CURSOR_SECONDS = {"profiles": 4 * 24 * 3600, "events": 4 * 3600}
+CURSOR_IDLE_SECONDS = {"profiles": 4 * 24 * 3600, "events": 3600}
 RECORD_FLAGS = ("app", "events", "profile")
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
@@ -72,14 +74,25 @@ class Fault:
 
 @dataclass
 class Export:
-    """An opened export: the numbers of its profiles by shard, and when it was made."""
+    """An opened export: the numbers of its records by shard, and when it was made and last used."""
 
+    stream: str
+    event: str
+    days: tuple[int, int]
     shards: list[list[int]]
     per_shard: int
     flags: Flags
     created: float
+    used: float
     dead: bool = False
     not_ready: dict[int, int] = field(default_factory=dict)
+
+    def lives(self, now: float) -> bool:
+        return (
+            not self.dead
+            and now - self.created <= CURSOR_SECONDS[self.stream]
+            and now - self.used <= CURSOR_IDLE_SECONDS[self.stream]
+        )
 
     @property
     def pages(self) -> int:
@@ -100,20 +113,22 @@ class Sandbox:
         not_ready: int = 0,
         latency: float = 0.0,
         faults: tuple[Fault, ...] = (),
+        page_rows: int = LARGEST_BATCH,
     ) -> None:
         """not_ready: how often each page is "still in progress" before it comes.
 
-        latency: seconds that each answer takes. port: 0 picks a free one.
+        latency: seconds that each answer takes. port: 0 picks a free one. page_rows: the most that a
+        page holds, for short pages.
         """
         self.account = account or Account()
         self.not_ready, self.latency, self.faults = not_ready, latency, list(faults)
-        self.port = port
+        self.port, self.page_rows = port, page_rows
         self.clock_offset = 0.0
         self.requests: list[dict[str, Any]] = []
         self._in_flight = self.max_in_flight = 0
         self._exports: list[Export] = []
         self._cursors: dict[str, tuple[int, int]] = {}
-        self._encoded: dict[Flags, dict[int, bytes]] = {}
+        self._encoded: dict[tuple[str, str, Flags], dict[int, bytes]] = {}
         self._started = threading.Event()
 
     # ---------------------------------------------------------------- running
@@ -123,7 +138,10 @@ class Sandbox:
         return f"http://127.0.0.1:{self.port}"
 
     def config(self, **changes: Any) -> dict[str, Any]:
-        """A connector configuration for this account, over the whole range of its data."""
+        """A connector configuration for this account, over the whole range of its data.
+
+        A change to None leaves a setting out.
+        """
         config = {
             "account_id": self.account.account_id,
             "passcode": self.account.passcode,
@@ -133,7 +151,7 @@ class Sandbox:
             "end_date": 20260212,
             "timezone": self.account.timezone,
         }
-        return {**config, **changes}
+        return {name: value for name, value in {**config, **changes}.items() if value is not None}
 
     def __enter__(self) -> "Sandbox":
         self._thread = threading.Thread(target=lambda: asyncio.run(self.serve()), daemon=True)
@@ -155,10 +173,12 @@ class Sandbox:
         """Serves until stopped."""
         self._loop, self._stop = asyncio.get_running_loop(), asyncio.Event()
         app = web.Application(middlewares=[self._guard])
-        app.router.add_post("/1/profiles.json", self._open)
-        app.router.add_get("/1/profiles.json", self._page)
+        for stream in CURSOR_SECONDS:
+            app.router.add_post(f"/1/{stream}.json", self._open)
+            app.router.add_get(f"/1/{stream}.json", self._page)
+        app.router.add_get("/getSchema", self._schema)
         app.router.add_get("/_sandbox/stats", self._stats)
-        app.router.add_get("/_sandbox/truth/profiles", self._truth)
+        app.router.add_get("/_sandbox/truth/{stream}", self._truth)
         app.router.add_post("/_sandbox/faults", self._set_faults)
         app.router.add_post("/_sandbox/clock", self._set_clock)
         runner = web.AppRunner(app, access_log=None, shutdown_timeout=0.1, handler_cancellation=True)
@@ -173,7 +193,12 @@ class Sandbox:
     def prebuild(self, flags: Flags = ALL_FLAGS) -> None:
         """Encodes every profile now, so that a benchmark does not wait for the sandbox."""
         for number in range(self.account.profiles):
-            self._record(number, flags)
+            self._record("profiles", "", flags, number)
+
+    def prebuild_events(self, event: str, flags: Flags) -> None:
+        """Encodes every occurrence of an event now, for the same reason."""
+        for number in self.account.raised(event, 19700101, 99991231):
+            self._record("events", event, flags, number)
 
     # ---------------------------------------------------------------- every request
 
@@ -227,21 +252,29 @@ class Sandbox:
         if refusal:
             return refusal
         batch = int(request.query.get("batch_size", LARGEST_BATCH))
-        per_shard = min(batch, LARGEST_BATCH) // SHARDS or self.account.profiles or 1
+        per_shard = min(batch, self.page_rows) // SHARDS or 10**9
+        stream = "events" if "events.json" in request.path else "profiles"
+        if stream == "events":
+            at = datetime.fromtimestamp(self._now(), timezone.utc)
+            numbers = iter(self.account.raised(event, first, last, at))
+        else:
+            numbers = self.account.active(event, first, last)
         shards: list[list[int]] = [[] for _ in range(SHARDS)]
-        for place, number in enumerate(self.account.active(event, first, last)):
+        for place, number in enumerate(numbers):
             shards[place * 7 % SHARDS].append(number)
         flags = Flags(*(request.query.get(name, "true") == "true" for name in RECORD_FLAGS))
-        self._exports.append(Export(shards, per_shard, flags, self._now()))
+        now = self._now()
+        self._exports.append(Export(stream, event, (first, last), shards, per_shard, flags, now, now))
         cursor = self.cursor(len(self._exports) - 1, 0)
         return web.json_response({"status": "success", "cursor": cursor})
 
     def _refusal(self, event: Any, first: Any, last: Any) -> web.Response | None:
-        today = int(datetime.now(pytz.timezone(self.account.timezone)).strftime("%Y%m%d"))
-        if not isinstance(event, str) or event not in (*EVENTS, *NOT_EXPORTABLE):
-            return _fail(f'["Invalid event : {event}"]', 400, http=200)
+        zone = pytz.timezone(self.account.timezone)
+        today = int(datetime.fromtimestamp(self._now(), zone).strftime("%Y%m%d"))
         if event in NOT_EXPORTABLE:
             return _fail("Export not allowed for this event", 400, http=400)
+        if not self.account.knows(event):
+            return _fail(f'["Invalid event : {event}"]', 400, http=200)
         for day in (first, last):
             try:
                 datetime.strptime(f"{day:08d}", "%Y%m%d")
@@ -259,14 +292,16 @@ class Sandbox:
             return _fail("Invalid cursor", "CURSOR_INVALIDATED", http=400)
         number, page = self._cursors[raw]
         export = self._exports[number]
-        if export.dead or self._now() - export.created > CURSOR_LIFETIME_SECONDS:
+        if not export.lives(self._now()):
             return _fail("Invalid cursor", "CURSOR_INVALIDATED", http=400)
+        export.used = self._now()
         content: dict[str, Any] = {"status": "success"}
         if page + 1 < export.pages:
             content["next_cursor"] = self.cursor(number, page + 1)
         if page:
             content["previous_cursor"] = self.cursor(number, page - 1)
-        records = [self._record(n, export.flags) for n in export.numbers(page)]
+        kind = export.stream, export.event if export.stream == "events" else "", export.flags
+        records = [self._record(*kind, number) for number in export.numbers(page)]
         if records:
             content["records"] = orjson.Fragment(b"[" + b",".join(records) + b"]")
         if export.not_ready.setdefault(page, self.not_ready) > 0:
@@ -289,14 +324,24 @@ class Sandbox:
         """Export and page that the request's cursor stands for."""
         return self._cursors[request.rel_url.raw_query_string.partition("cursor=")[2]]
 
-    def kill_export(self, request: web.Request) -> None:
-        self._exports[self.position(request)[0]].dead = True
+    def export(self, request: web.Request) -> Export:
+        """The export that the request's cursor belongs to."""
+        return self._exports[self.position(request)[0]]
 
-    def _record(self, number: int, flags: Flags) -> bytes:
-        encoded = self._encoded.setdefault(flags, {})
+    def _record(self, stream: str, event: str, flags: Flags, number: int) -> bytes:
+        encoded = self._encoded.setdefault((stream, event, flags), {})
         if number not in encoded:
-            encoded[number] = orjson.dumps(self.account.profile(number, flags))
+            account = self.account
+            events = stream == "events"
+            record = account.event(event, number, flags) if events else account.profile(number, flags)
+            encoded[number] = orjson.dumps(record)
         return encoded[number]
+
+    async def _schema(self, request: web.Request) -> web.StreamResponse:
+        fault = self._fault(opening=True, page=-1)
+        events = [{"name": name, "status": "Active", "eventCount": 0} for name in self.account.schema()]
+        content = {"status": "success", "events": events}
+        return await fault(self, request, content) if fault else _json(content)
 
     def _fault(self, opening: bool, page: int) -> "FaultAnswer | None":
         for fault in self.faults:
@@ -313,6 +358,7 @@ class Sandbox:
         return web.json_response(
             {
                 "requests": len(self.requests),
+                "pages": sum("cursor=" in request["query"] for request in self.requests),
                 "max_in_flight": self.max_in_flight,
                 "exports": len(self._exports),
                 "faults": [asdict(fault) for fault in self.faults],
@@ -322,7 +368,9 @@ class Sandbox:
     async def _truth(self, request: web.Request) -> web.StreamResponse:
         query = request.query
         flags = Flags(*(query.get(name, "true") == "true" for name in RECORD_FLAGS))
-        rows = self.account.truth(query["event"], int(query["from"]), int(query["to"]), flags)
+        account, events = self.account, request.match_info["stream"] == "events"
+        truth = account.event_truth if events else account.truth
+        rows = truth(query["event"], int(query["from"]), int(query["to"]), flags)
         response = web.StreamResponse(headers={"Content-Type": "application/x-ndjson"})
         await response.prepare(request)
         for row in rows:
@@ -388,8 +436,24 @@ async def _hang(sandbox: Sandbox, request: web.Request, content: dict[str, Any])
 
 
 async def _dead(sandbox: Sandbox, request: web.Request, content: dict[str, Any]) -> web.StreamResponse:
-    sandbox.kill_export(request)
+    sandbox.export(request).dead = True
     return _fail("Invalid cursor", "CURSOR_INVALIDATED", http=400)
+
+
+async def _dead_long(
+    sandbox: Sandbox, request: web.Request, content: dict[str, Any]
+) -> web.StreamResponse:
+    """An export of more than three days dies, as a dense one does that outlives its cursors."""
+    first, last = sandbox.export(request).days
+    return await _dead(sandbox, request, content) if last - first > 2 else _json(content)
+
+
+async def _dead_second(
+    sandbox: Sandbox, request: web.Request, content: dict[str, Any]
+) -> web.StreamResponse:
+    """Every second export dies."""
+    export, _ = sandbox.position(request)
+    return await _dead(sandbox, request, content) if export % 2 else _json(content)
 
 
 def _with_cursor(salt: str | None, page: Callable[[int], int], records: bool) -> FaultAnswer:
@@ -448,6 +512,8 @@ FAULTS: dict[str, FaultAnswer] = {
         lambda c: _json({"status": "partial", "records": c.get("records", [])})
     ),
     "dead_cursor": _dead,
+    "dead_long": _dead_long,
+    "dead_second": _dead_second,
     "repeated_cursor": _with_cursor(None, lambda page: page, records=True),
     "cycle": _with_cursor(None, lambda page: page - 1, records=True),
     "incorrect_usage": _answer(lambda _: _fail("Incorrect Usage", 3, http=200)),
@@ -463,12 +529,16 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
     parser.add_argument("--port", type=int, default=8023)
     parser.add_argument("--profiles", type=int, default=1000)
+    parser.add_argument("--events", type=int, default=2000, help="occurrences of an event")
+    parser.add_argument("--rare", type=int, default=0, help="more events, with next to nothing in them")
+    parser.add_argument("--days", type=int, default=DAYS, help="days of activity, from 2022-01-01")
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--timezone", default="Asia/Kolkata")
     parser.add_argument("--padding", type=int, default=0, help="extra bytes on each profile")
     parser.add_argument("--latency", type=float, default=0.0, help="seconds that each answer takes")
+    parser.add_argument("--page-rows", type=int, default=LARGEST_BATCH, help="the most in a page")
     parser.add_argument("--not-ready", type=int, default=1, help="not-ready answers before a page")
-    parser.add_argument("--prebuild", action="store_true", help="encode all profiles before serving")
+    parser.add_argument("--prebuild", action="store_true", help="encode all records before serving")
     parser.add_argument(
         "--fault",
         action="append",
@@ -478,10 +548,21 @@ def main() -> None:
         help=f"TIMES a number or always; open-NAME hits the opening POST. {', '.join(FAULTS)}",
     )
     args = parser.parse_args()
-    account = Account(args.profiles, args.seed, args.timezone, padding=args.padding)
-    sandbox = Sandbox(account, args.port, args.not_ready, args.latency, tuple(args.fault))
+    account = Account(
+        args.profiles,
+        args.events,
+        args.seed,
+        args.timezone,
+        padding=args.padding,
+        rare=args.rare,
+        days=args.days,
+    )
+    sandbox = Sandbox(
+        account, args.port, args.not_ready, args.latency, tuple(args.fault), args.page_rows
+    )
     if args.prebuild:
         sandbox.prebuild()
+        sandbox.prebuild_events("App Launched", Flags(events=False))
     print(f"A fake CleverTap of {account.profiles} profiles at {sandbox.url}", flush=True)
     print(f"account_id {account.account_id}, passcode {account.passcode}", flush=True)
     with contextlib.suppress(KeyboardInterrupt):
