@@ -1,11 +1,14 @@
 """What manifest.yaml cannot say about CleverTap's exports.
 
-The manifest declares every request, answer, wait and field. The classes here hold the two steps of
-an export together (open it by POST, page through it by GET), tell a page from everything else that
-CleverTap may answer with HTTP 200, and check the configuration before the first request.
+The manifest declares every request, answer, wait, window and field. In the order in which data flows,
+the classes here choose the events to read (`EventRouter`, `ExportState`), hold the two steps of an
+export together (`ExportRequester`: open it by POST, page through it by GET), tell a page from
+everything else that CleverTap may answer with HTTP 200 (`CleverTapErrorHandler`), and give records
+what they lack (`EventKeys`, `ProfileKeys`). The last functions check the configuration.
 
 One instance of each class serves all slices of a stream, on several threads: nothing about a read
-is kept on it. The state of an export travels in the page token (`ExportPosition`).
+is kept on it. The state of an export travels in the page token (`ExportPosition`), what the slices
+of a read share (`EventsOfRead`) on the slices. Only the router, which one thread asks, holds on to it.
 
 This file is pasted into the Connector Builder: ASCII only, no backslash, no relative import.
 """
@@ -16,17 +19,22 @@ import logging
 import re
 import threading
 import time
-from collections.abc import Callable, Iterator, Mapping, MutableMapping
+from array import array
+from collections.abc import Callable, Iterable, Iterator, Mapping, MutableMapping
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
+from functools import lru_cache
 from typing import Any, TypedDict
 
+import jsonschema  # type: ignore[import-untyped]
 import orjson
 import pytz
 import requests
 from airbyte_cdk.models import FailureType
 from airbyte_cdk.sources.declarative.extractors.record_extractor import RecordExtractor
 from airbyte_cdk.sources.declarative.interpolation import InterpolatedString
+from airbyte_cdk.sources.declarative.migrations.state_migration import StateMigration
+from airbyte_cdk.sources.declarative.partition_routers import ListPartitionRouter
 from airbyte_cdk.sources.declarative.requesters import HttpRequester
 from airbyte_cdk.sources.declarative.requesters.error_handlers import DefaultErrorHandler
 from airbyte_cdk.sources.declarative.requesters.paginators.strategies.pagination_strategy import (
@@ -46,14 +54,25 @@ from airbyte_cdk.sources.types import Config, StreamSlice
 from airbyte_cdk.utils.airbyte_secrets_utils import add_to_secrets
 from airbyte_cdk.utils.traced_exception import AirbyteTracedException
 
+try:
+    from airbyte_cdk.sources.streams.http.request_window_split_exception import (
+        RequestWindowSplitRequiredException,
+    )
+except ImportError:  # the CDK of older Builders cannot split a window
+    RequestWindowSplitRequiredException = None  # type: ignore[assignment,misc]
+
 LOGGER = logging.getLogger("airbyte")
+TWINS = "(twins)"  # no field of CleverTap's
 
 REGIONS = ("global", "eu1", "in1", "us1", "sg1", "aps3", "mec1", "sk1")
 BASE_URL = re.compile(
     "(https://([a-z0-9-]+[.])?api[.]clevertap[.]com|http://(127[.]0[.]0[.]1|localhost)(:[0-9]{1,5})?)/?"
 )
 
+DAY = re.compile("[0-9]{4}-[0-9]{2}-[0-9]{2}")
+
 Page = dict[str, Any]
+Twins = dict[int, "array[int]"]
 
 
 class ExportPosition(TypedDict):
@@ -63,12 +82,180 @@ class ExportPosition(TypedDict):
     seen: short digests of the cursors fetched since the export was opened (a cursor has 2 KB).
     rows: records read since the export was opened.
     reopened: how often the export was opened again because its cursor had died.
+    twins: what `occurrence` has counted since the export was opened.
     """
 
     cursor: str
     seen: set[bytes]
     rows: int
     reopened: int
+    twins: Twins
+
+
+class EventsOfRead(TypedDict):
+    """The events of one read, handed on with its slices (`extra_fields`).
+
+    names: all of them. through: the last day that is read, YYYY-MM-DD. opened, refused: those that
+    CleverTap lets be exported, and those that it does not. listed: whether a slice has been made for
+    each.
+    """
+
+    names: list[str]
+    through: str
+    opened: set[str]
+    refused: set[str]
+    listed: bool
+
+
+@dataclass
+class EventRouter(ListPartitionRouter):
+    """Partitions of an export stream: one for each event, and the start_date that it is read from.
+
+    `values` are the events that the user typed. With the setting all_events, a stream that
+    `takes_all_events` has those of CleverTap's schema (`event_schema`, a GET) instead, less
+    excluded_event_names. A partition is known by its start_date too: if the user moves it back, the
+    state knows no such partition, and the older days are read.
+
+    After the last slice of a stream that read all it was to read, the CDK asks for the state of the
+    router, and keeps it beside the cursors. It holds the events and the day up to which each is
+    complete, for the CDK's cursors only move with records: an event that nobody raises would be read
+    from its start_date, every day.
+
+    Raises config_error if no event is left to read.
+    """
+
+    event_schema: HttpRequester | None = None
+    takes_all_events: bool = False
+
+    def __post_init__(self, parameters: Mapping[str, Any]) -> None:
+        super().__post_init__(parameters)
+        self._read: EventsOfRead | None = None  # of the one thread that makes slices
+
+    def stream_slices(self) -> Iterable[StreamSlice]:
+        """A partition for each event; the cursor cuts it into windows of days."""
+        every = self.takes_all_events and self.config.get("all_events") is True
+        names = self._names_of_schema() if every else list(dict.fromkeys(self.values))
+        if not self.config.get("timezone"):
+            LOGGER.warning(
+                "timezone is not set: days, and event_time, are taken for UTC. CleverTap counts both in "
+                "the project's time zone (dashboard: Settings > Project)."
+            )
+        read = self._read = EventsOfRead(
+            names=names,
+            through=last_day(self.config),
+            opened=set(),
+            refused=set(),
+            listed=False,
+        )
+        for name in names:
+            partition = {"event_name": name, "start_date": int(self.config["start_date"])}
+            yield StreamSlice(partition=partition, cursor_slice={}, extra_fields={"read": read})
+        read["listed"] = True
+
+    def get_stream_state(self) -> Mapping[str, Any] | None:
+        """{"complete": {event: day YYYY-MM-DD}} once all slices are made; before that no news."""
+        read = self._read
+        if read is None or not read["listed"]:
+            return None
+        if read["refused"]:
+            LOGGER.warning(
+                f"CleverTap does not let {len(read['refused'])} of {len(read['names'])} events be "
+                f"exported; they were skipped: {', '.join(sorted(read['refused']))}. To be rid of this "
+                "warning, list them in excluded_event_names."
+            )
+        return {
+            "complete": {name: read["through"] for name in read["names"] if name not in read["refused"]}
+        }
+
+    def _names_of_schema(self) -> list[str]:
+        try:
+            response = self.event_schema.send_request() if self.event_schema else None
+        except AirbyteTracedException as error:
+            error.message = f"The list of all events: {_message(error)}"
+            raise
+        schema = (page_of(response) if response is not None else None) or {}
+        names = dict.fromkeys(str(event.get("name") or "") for event in schema["events"])
+        if "" in names:
+            raise AirbyteTracedException(
+                message="The list of all events: CleverTap sent one without a name.",
+                failure_type=FailureType.system_error,
+            )
+        excluded = self.config.get("excluded_event_names") or ()
+        left = [name for name in names if name not in excluded]
+        if not left:
+            raise AirbyteTracedException(
+                message=f"all_events: none of the {len(names)} events in CleverTap's schema is left "
+                "after excluded_event_names.",
+                failure_type=FailureType.config_error,
+            )
+        return left
+
+
+@dataclass
+class ExportState(StateMigration):
+    """Brings the state of the last sync to what the configuration asks for now.
+
+    An event that is new to the list starts at start_date (the CDK would start it where the others
+    are), one that was taken off it is forgotten, and so is all if start_date has moved back. The others
+    start `lookback_days` before the day that they were read to, or are complete to (`EventRouter`). No
+    cursor stands after today: it may, where the time zone was changed.
+
+    The CDK has a lookback of its own, but takes the days that it is to read again for read: if of two
+    windows the later one ends first, and the sync is then cut off, it does not come back to the
+    earlier one. It takes the day that windows begin at for read, too, which matters where a window is
+    one day. So such windows begin a day sooner, and until an event was complete once, its start_date
+    is read again.
+    """
+
+    config: Config
+    lookback_days: str
+    slice_days: str = "0"
+
+    def __post_init__(self) -> None:
+        check_config(self.config)
+        lookback, slice_days = (
+            int(InterpolatedString.create(text, parameters={}).eval(self.config))
+            for text in (self.lookback_days, self.slice_days)
+        )
+        self._lookback = timedelta(lookback + (slice_days == 1))
+
+    def should_migrate(self, stream_state: Mapping[str, Any]) -> bool:
+        """Whether there is a state at all."""
+        return bool(stream_state)
+
+    def migrate(self, stream_state: Mapping[str, Any]) -> Mapping[str, Any]:
+        """The state to go on from; what it does not hold is read from start_date."""
+        complete = (stream_state.get("parent_state") or {}).get("complete") or {}
+        start, today = int(self.config["start_date"]), _today(self.config)
+        typed = None if self.config.get("all_events") is True else typed_events(self.config)
+        states = []
+        for entry in stream_state.get("states") or ():
+            event, since = (entry["partition"].get(key) for key in ("event_name", "start_date"))
+            ((_, day),) = entry["cursor"].items()
+            if event is None or since is None or since > start or not DAY.fullmatch(str(day)):
+                continue
+            if typed is not None and event not in typed:
+                continue
+            first = datetime.strptime(str(start), "%Y%m%d")
+            first += timedelta(event not in complete)
+            last = datetime.fromisoformat(min(max(day, complete.get(event, day)), today))
+            if last - self._lookback >= first:
+                through = f"{last - self._lookback:%Y-%m-%d}"
+                read = {
+                    "start": f"{first:%Y-%m-%d}",
+                    "end": through,
+                    "most_recent_cursor_value": through,
+                }
+                cursor = {"state_type": "date-range", "slices": [read]}
+                partition = {"event_name": event, "start_date": start}
+                states.append({"partition": partition, "cursor": cursor})
+        kept = {state["partition"]["event_name"] for state in states}
+        complete = {event: day for event, day in complete.items() if event in kept}
+        return {
+            "use_global_cursor": False,
+            "states": states,
+            "parent_state": {"complete": complete},
+        }
 
 
 def page_of(response: requests.Response) -> Page | None:
@@ -110,6 +297,16 @@ def _next_cursor(page: Page) -> Any:
     return page.get("next_cursor") or page.get("cursor")
 
 
+def _answer(response: requests.Response) -> Page | None:
+    """The JSON object of a response that does not say by itself that it is a failure."""
+    page = page_of(response)
+    if response.status_code != 200 or response.history or page is None or page.get("error"):
+        return None  # (history: it was redirected, by something that is not CleverTap)
+    if str(page.get("code")) in ("1", "2"):  # throttled, not ready: whatever the status says
+        return None
+    return page
+
+
 def is_page(response: requests.Response) -> bool:
     """Whether a response is a page of an export, or the answer that opens one.
 
@@ -117,10 +314,8 @@ def is_page(response: requests.Response) -> bool:
     bodies come with it. Without a cursor, "success" is the end of an export; "partial", or
     the answer to the opening POST, cannot be, so neither may pass for one.
     """
-    page = page_of(response)
-    if response.status_code != 200 or response.history or page is None or page.get("error"):
-        return False  # (history: it was redirected, by something that is not CleverTap)
-    if str(page.get("code")) in ("1", "2"):  # throttled, not ready: whatever the status says
+    page = _answer(response)
+    if page is None:
         return False
     cursor, records = _next_cursor(page), page.get("records")
     if not all(isinstance(page.get(name), (str, type(None))) for name in ("next_cursor", "cursor")):
@@ -133,22 +328,40 @@ def is_page(response: requests.Response) -> bool:
     return may_be_last or (page.get("status") in ("success", "partial") and bool(cursor))
 
 
+def is_list(response: requests.Response, key: str) -> bool:
+    """Whether a response is a whole answer of another endpoint: a list of objects under `key`."""
+    page = _answer(response) or {}
+    values = page.get(key)
+    return (
+        page.get("status", "success") == "success"
+        and isinstance(values, list)
+        and all(isinstance(value, dict) for value in values)
+    )
+
+
 @dataclass
 class ExportRequester:
     """Sends the requests of an export: `open` by POST while there is no cursor, then `page` by GET.
 
-    Both are ordinary HttpRequesters of the manifest. A dead cursor (the manifest's RESET_PAGINATION)
-    opens the export again, at most `max_reopens` times; rows already read then come again, with the
-    same keys. (The CDK's own reset allows one.) A cursor that comes twice would page for ever: it ends
-    the read. Every error is given the stream, event and dates.
+    Both are ordinary HttpRequesters of the manifest. `filters` names the setting whose JSON joins the
+    body of the POST. A dead cursor (the manifest's RESET_PAGINATION) opens the export again. If the
+    new one dies too, the window is halved, down to a day, where the CDK can do that; a day, or a
+    window of an older CDK, is opened again at most `max_reopens` times. (The CDK's own reset allows
+    one.) Rows already read then come again, with the same keys. A cursor that comes twice would page
+    for ever: it ends the read. Every error is given the stream, event and dates.
+
+    An event that CleverTap refuses is noted as such if the manifest says IGNORE, and its other windows
+    are passed over; if all events of the read are refused, that is a config_error.
     """
 
     open: HttpRequester
     page: HttpRequester
     config: Config
+    filters: str = ""
     max_reopens: int = 5
 
     def __post_init__(self) -> None:
+        self._filters = json.loads(self.config.get(self.filters) or "{}")
         # Bodies are read by `page_of`. Otherwise the CDK's debug log would print the records.
         self.open.stream_response = self.page.stream_response = True
         # The CDK masks a secret as it was typed, but prints headers with quotes and such escaped.
@@ -180,24 +393,53 @@ class ExportRequester:
             if position:
                 self._refuse_repeated_cursor(position)
                 try:
-                    return self.page.send_request(
+                    response = self.page.send_request(
                         stream_slice=stream_slice,
                         next_page_token=next_page_token,
                         log_formatter=log_formatter,
                     )
+                    vars(response)["export_twins"] = position["twins"]
+                    return response
                 except PaginationResetRequiredException:
-                    self._count_reopening(position)
-            return self.open.send_request(stream_slice=stream_slice, log_formatter=log_formatter)
+                    self._split_or_count_reopening(position, stream_slice)
+            return self._open(stream_slice, log_formatter)
         except PaginationResetRequiredException as error:
             raise AirbyteTracedException(
                 message=f"{self._export(stream_slice)}: CleverTap refused to open the export.",
                 failure_type=FailureType.transient_error,
             ) from error
         except AirbyteTracedException as error:
-            cause = error.__context__  # retries that ran out: the CDK hides our message in its own
-            message = str(cause) if isinstance(cause, BaseBackoffException) else str(error)
-            error.message = f"{self._export(stream_slice)}: {message}"
+            error.message = f"{self._export(stream_slice)}: {_message(error)}"
             raise
+
+    def _open(
+        self,
+        stream_slice: StreamSlice | None,
+        log_formatter: Callable[[requests.Response], Any] | None,
+    ) -> requests.Response | None:
+        read: EventsOfRead | None = stream_slice.extra_fields.get("read") if stream_slice else None
+        event = stream_slice["event_name"] if stream_slice else ""
+        if read and event in read["refused"] - read["opened"]:
+            return None
+        response = self.open.send_request(
+            stream_slice=stream_slice, request_body_json=self._filters, log_formatter=log_formatter
+        )
+        if response is None or read is None:
+            return response
+        (read["opened"] if is_page(response) else read["refused"]).add(event)
+        if event in read["opened"] & read["refused"]:  # it has rows that came, or windows passed over
+            raise AirbyteTracedException(
+                message="CleverTap let this event be exported, and did not, in one sync. Sync again.",
+                failure_type=FailureType.transient_error,
+            )
+        if event in read["opened"]:
+            return response
+        if len(read["refused"]) == len(read["names"]):
+            raise AirbyteTracedException(
+                message=f"CleverTap lets none of the {len(read['names'])} events be exported.",
+                failure_type=FailureType.config_error,
+            )
+        return None
 
     def _refuse_repeated_cursor(self, position: ExportPosition) -> None:
         digest = hashlib.blake2b(position["cursor"].encode(), digest_size=12).digest()
@@ -210,12 +452,18 @@ class ExportRequester:
             )
         position["seen"].add(digest)
 
-    def _count_reopening(self, position: ExportPosition) -> None:
+    def _split_or_count_reopening(
+        self, position: ExportPosition, stream_slice: StreamSlice | None
+    ) -> None:
+        window = stream_slice.cursor_slice if stream_slice else {}
+        days = len(set(window.values()))  # first and last: the same, or two
+        if position["reopened"] and days > 1 and RequestWindowSplitRequiredException is not None:
+            raise RequestWindowSplitRequiredException(stream_name=self.open.name)
         if position["reopened"] >= self.max_reopens:
             raise AirbyteTracedException(
                 message=f"CleverTap ended the export {self.max_reopens + 1} times before its last "
-                f"page, the last time after {position['rows']} rows. Sync again later, or a shorter "
-                "range of dates at a time.",
+                f"page, the last time after {position['rows']} rows. Sync again later; if it happens "
+                "again, set slice_days lower (events), or read a shorter range of dates at a time.",
                 failure_type=FailureType.transient_error,
             )
         LOGGER.warning(
@@ -230,14 +478,22 @@ class ExportRequester:
         )
 
 
+def _message(error: AirbyteTracedException) -> str:
+    """What an error says; where retries ran out, the CDK hides our message in its own."""
+    cause = error.__context__
+    return str(cause) if isinstance(cause, BaseBackoffException) else str(error)
+
+
 @dataclass
-class ExportErrorHandler(DefaultErrorHandler):
-    """Tells pages from failures by the body, and paces the retries.
+class CleverTapErrorHandler(DefaultErrorHandler):
+    """Tells answers from failures by the body, and paces the retries.
 
-    A page (`is_page`) passes. For anything else the manifest's `response_filters` decide, first
-    match wins, and what none of them knows is retried: it is never taken for a page. While they
-    look, the body is cut down to `status`, `error` and `code`, for the CDK logs failed bodies.
+    A page (`is_page`) passes, or, where `list_key` is set, an answer with that list (`is_list`). For
+    anything else the manifest's `response_filters` decide, first match wins, and what none of them
+    knows is retried: it is never taken for an answer. While they look, the body is cut down to
+    `status`, `error` and `code`, for the CDK logs failed bodies.
 
+    ignores: unless it is true, response filters that say IGNORE are passed over.
     waits: for each response action that retries, the first and the longest wait in seconds; a wait
         is twice the one before it. A request may wait `max_wait_minutes` in all (the CDK's own
         ceiling is ten minutes and five retries), then its last error is raised as transient_error.
@@ -245,6 +501,8 @@ class ExportErrorHandler(DefaultErrorHandler):
     Raises config_error where it is built with a configuration that has `config_problems`.
     """
 
+    list_key: str = ""
+    ignores: str = ""
     waits: Mapping[str, list[int]] = field(default_factory=dict)
     max_wait_minutes: str | float = 20
     max_retries: int | str | None = 100_000
@@ -254,13 +512,10 @@ class ExportErrorHandler(DefaultErrorHandler):
         # Here because every request of every stream has this handler, and it is built before it is
         # sent. (The spec's own validations cannot be ours: older Builders resolve a manifest without
         # its components.)
-        problems = config_problems(self.config)
-        if problems:
-            raise AirbyteTracedException(
-                message=f"Configuration: {' '.join(problems.values())}",
-                failure_type=FailureType.config_error,
-            )
+        check_config(self.config)
         super().__post_init__(parameters or {})
+        ignores = InterpolatedString.create(self.ignores, parameters=parameters or {})
+        self._ignores = ignores.eval(self.config) is True
         limit = InterpolatedString.create(str(self.max_wait_minutes), parameters={})
         self._max_wait = 60 * float(limit.eval(self.config))
         self._request = threading.local()  # all attempts of one request run on one thread
@@ -278,12 +533,15 @@ class ExportErrorHandler(DefaultErrorHandler):
                 f"CleverTap could not be reached, or did not answer in time ({name}). "
                 "Check the network between Airbyte and CleverTap, then sync again.",
             )
-        elif is_page(response_or_exception):
+        elif self._is_answer(response_or_exception):
             return SUCCESS_RESOLUTION
         else:
             self._request.resolution = self._resolve(response_or_exception)
         resolution: ErrorResolution = self._request.resolution
         return resolution
+
+    def _is_answer(self, response: requests.Response) -> bool:
+        return is_list(response, self.list_key) if self.list_key else is_page(response)
 
     def _resolve(self, response: requests.Response) -> ErrorResolution:
         page = page_of(response) or {}
@@ -293,7 +551,7 @@ class ExportErrorHandler(DefaultErrorHandler):
         response.json = lambda **_: envelope  # type: ignore[method-assign]
         for response_filter in self.response_filters or []:
             resolution = response_filter.matches(response)
-            if resolution:
+            if resolution and (self._ignores or response_filter.action != ResponseAction.IGNORE):
                 break
         else:
             resolution = ErrorResolution(ResponseAction.RETRY, None, "CleverTap sent no page.")
@@ -364,35 +622,154 @@ class ExportPagination(PaginationStrategy):
         if not cursor or self._opening_only:
             return None
         last = last_page_token_value
-        if last is None:
-            seen, rows, reopened = set[bytes](), 0, 0
-        elif response.request.method == "POST":
-            seen, rows, reopened = set(), 0, last["reopened"] + 1
-        else:
-            seen, rows, reopened = last["seen"], last["rows"] + last_page_size, last["reopened"]
-        return ExportPosition(cursor=cursor, seen=seen, rows=rows, reopened=reopened)
+        if last is None or response.request.method == "POST":
+            reopened = 0 if last is None else last["reopened"] + 1
+            twins = vars(response).get("export_twins", {})
+            return ExportPosition(cursor=cursor, seen=set(), rows=0, reopened=reopened, twins=twins)
+        return ExportPosition(**{**last, "cursor": cursor, "rows": last["rows"] + last_page_size})
 
 
 @dataclass
 class PageRecordExtractor(RecordExtractor):
-    """The `records` of a page; none where the key is missing (an export with no data has none)."""
+    """The `records` of a page; none where the key is missing (an export with no data has none).
+
+    Each record is lent the counter of its export, under TWINS; the transformation takes it out.
+    """
 
     def extract_records(self, response: requests.Response) -> Iterator[MutableMapping[str, Any]]:
         """The page's records as CleverTap sent them, each let go of as it is taken."""
         records = (page_of(response) or {}).pop("records", None) or []
         vars(response)["_content"] = b""  # up to 30 MB that nobody reads again
+        twins = vars(response).setdefault("export_twins", {})
         for position, record in enumerate(records):
             records[position] = None
+            record[TWINS] = twins
             yield record
+
+
+def occurrence(twins: Twins, digest: bytes) -> int:
+    """How many records with this digest came before in the export; counts this one.
+
+    Eight bytes of a digest are kept for each record of an open export, in 65,536 lists by the first
+    two of them: 25 MB for the first million records, 10 to 20 for each one after it. (A set of whole
+    digests takes 70.)
+    """
+    number = int.from_bytes(digest[:8], "big")
+    same = twins.get(number >> 48)
+    if same is None:
+        same = twins[number >> 48] = array("Q")
+    count = same.count(number)
+    same.append(number)
+    return count
+
+
+@dataclass
+class EventKeys(RecordTransformation):
+    """Adds what CleverTap leaves out of an event, all in one pass.
+
+    (As AddFields in the manifest, four of the fields take ten times as long as all of this.)
+
+    event_id: the key. A digest of account, event name, device, `ts` and properties, so that it is the
+        same whenever the event is read. Events that are equal in all of these are told apart by their
+        number in the export: CleverTap has no ids, and two taps in one second are two events.
+    event_name: of the slice. object_id, identity: the device's and the person's id, of `profile`.
+    event_time: `ts`, which is in the project's time zone, in UTC; None if it is no time. In the hour
+        that comes twice when summer time ends, the first is meant.
+    read_through: the last day of the window that it was read in. Unlike `ts`, which a device's clock
+        may set, it can be the cursor.
+    """
+
+    config: Config
+
+    def __post_init__(self) -> None:
+        self._account, self._zone = self.config["account_id"], self.config.get("timezone") or "UTC"
+
+    def transform(
+        self,
+        record: dict[str, Any],
+        config: Config | None = None,
+        stream_state: Any = None,
+        stream_slice: StreamSlice | None = None,
+    ) -> None:
+        """Adds the fields to `record`, in place."""
+        if stream_slice is None:
+            raise ValueError("an event without a slice has no name")
+        twins = record.pop(TWINS)
+        profile, ts = record.get("profile"), record.get("ts")
+        if not isinstance(profile, dict):
+            profile = {}
+        event, object_id = stream_slice["event_name"], profile.get("objectId")
+        parts = [self._account, event, object_id, str(ts), record.get("event_props")]
+        digest = hashlib.blake2b(_canonical(parts), digest_size=16)
+        before = occurrence(twins, digest.digest())
+        record["event_id"] = f"{digest.hexdigest()}-{before}" if before else digest.hexdigest()
+        record["event_name"] = event
+        record["event_time"] = utc_time(ts, self._zone)
+        record["object_id"] = object_id
+        record["identity"] = profile.get("identity")
+        record["read_through"] = day_of(stream_slice["end_time"])
+
+
+def _canonical(value: Any) -> bytes:
+    try:
+        return orjson.dumps(value, option=orjson.OPT_SORT_KEYS)
+    except orjson.JSONEncodeError:  # nested deeper than orjson goes
+        return json.dumps(value, sort_keys=True).encode()
+
+
+def utc_time(ts: Any, zone: str) -> str | None:
+    """A `ts` like 20221119054937 in `zone`, as ISO 8601 in UTC; None if it is not of that form."""
+    text = str(ts)
+    if len(text) != 14 or not (text.isascii() and text.isdecimal()):
+        return None
+    year, month, day, hour = int(text[:4]), int(text[4:6]), int(text[6:8]), int(text[8:10])
+    minute, second = int(text[10:12]), int(text[12:])
+    try:
+        local = datetime(year, month, day, hour, minute, second)
+        return (local - _utc_offset(year, month, day, hour, minute // 15 * 15, zone)).isoformat() + "Z"
+    except (ValueError, OverflowError):
+        return None
+
+
+@lru_cache(maxsize=10_000)  # a time zone takes longer than all else; its clocks change at quarters
+def _utc_offset(year: int, month: int, day: int, hour: int, minute: int, zone: str) -> timedelta:
+    local = datetime(year, month, day, hour, minute)
+    offset = pytz.timezone(zone).localize(local, is_dst=True).utcoffset()
+    return offset or timedelta()
+
+
+class Day(str):
+    """A day as text, 2022-11-19, that is also a number: milliseconds since 1970.
+
+    The CDK's cursor reads the cursor field of every record, twice. From text it takes `strptime`, which
+    holds a lock that the reading threads then fight for: nearly half of the time of a read of events.
+    From a number (the manifest's format %ms) it takes next to none.
+    """
+
+    milliseconds: int
+
+    def __int__(self) -> int:
+        """What the format %ms asks for."""
+        return self.milliseconds
+
+
+@lru_cache(maxsize=1000)
+def day_of(text: str) -> Day:
+    """The Day of a slice's YYYY-MM-DD."""
+    moment = datetime.strptime(text, "%Y-%m-%d").replace(tzinfo=pytz.utc)
+    day = Day(text)
+    day.milliseconds = int(moment.timestamp() * 1000)
+    return day
 
 
 @dataclass
 class ProfileKeys(RecordTransformation):
-    """Adds what CleverTap leaves out of a profile: `event_name` and the key, `object_id`.
+    """Adds what CleverTap leaves out of a profile: the key, the event, and the day.
 
-    `object_id` is `objectId`, which lies on the profile or only on its devices (`platformInfo`). A
-    profile without any takes its identity, or a digest of itself: a destination that dedupes would
-    drop all rows without a key but one.
+    object_id: `objectId`, which lies on the profile or only on its devices (`platformInfo`). A profile
+        without any takes its identity, or a digest of itself: a destination that dedupes would drop
+        all rows without a key but one.
+    event_name: of the slice. active_through: the last day of the window that the user came in.
     """
 
     def transform(
@@ -402,14 +779,18 @@ class ProfileKeys(RecordTransformation):
         stream_state: Any = None,
         stream_slice: StreamSlice | None = None,
     ) -> None:
-        """Adds both fields to `record`, in place."""
+        """Adds the fields to `record`, in place."""
+        if stream_slice is None:
+            raise ValueError("a profile without a slice has no event")
+        record.pop(TWINS)
         object_id = record.get("objectId") or self._device_id(record.get("platformInfo"))
         object_id = object_id or record.get("identity")
         if not object_id:
             canonical = json.dumps(record, sort_keys=True).encode()
             object_id = "no-id-" + hashlib.blake2b(canonical, digest_size=16).hexdigest()
         record["object_id"] = str(object_id)
-        record["event_name"] = stream_slice["event_name"] if stream_slice else None
+        record["event_name"] = stream_slice["event_name"]
+        record["active_through"] = day_of(stream_slice["end_time"])
 
     @staticmethod
     def _device_id(devices: Any) -> Any:
@@ -417,6 +798,84 @@ class ProfileKeys(RecordTransformation):
             if isinstance(device, dict) and device.get("objectId"):
                 return device["objectId"]
         return None
+
+
+def check_config(config: Mapping[str, Any]) -> None:
+    """Raises config_error if the configuration has problems, with a sentence for each."""
+    problems = config_problems(config)
+    if problems:
+        raise AirbyteTracedException(
+            message=f"Configuration: {' '.join(problems.values())}",
+            failure_type=FailureType.config_error,
+        )
+
+
+def typed_events(config: Mapping[str, Any]) -> list[str]:
+    """The events that the user typed."""
+    return [config["event_name"], *(config.get("additional_event_names") or ())]
+
+
+def last_day(config: Mapping[str, Any]) -> str:
+    """The last day to read, YYYY-MM-DD: end_date, but not after today."""
+    end = str(config.get("end_date") or "99991231")
+    return min(f"{end[:4]}-{end[4:6]}-{end[6:]}", _today(config))
+
+
+def _today(config: Mapping[str, Any]) -> str:
+    zone = pytz.timezone(config.get("timezone") or "UTC")
+    return datetime.now(zone).strftime("%Y-%m-%d")
+
+
+# ---------------------------------------------------------------- the configuration
+
+SWITCHES = (
+    *("all_events", "include_event_summary", "include_app_fields", "include_profile_properties"),
+)
+
+
+def _object(**properties: Any) -> dict[str, Any]:
+    return {"type": "object", "additionalProperties": False, "properties": properties}
+
+
+def _list(items: dict[str, Any]) -> dict[str, Any]:
+    return {"type": "array", "items": items}
+
+
+# The query language as far as CleverTap documents it. It ignores what it does not know, and sends more.
+COMPARISON = {
+    "operator": {
+        "enum": [
+            *("equals", "not_equals", "contains", "does_not_contain", "exists", "does_not_exist"),
+            *("greater_than", "greater_than_equals", "less_than", "less_than_equals"),
+        ]
+    },
+    "value": {"type": ["string", "number", "array"], "items": {"type": ["string", "number"]}},
+}
+CONDITIONS = _list(_object(name={"type": "string"}, **COMPARISON))
+RAISED = _list(
+    _object(
+        event_name={"type": "string"},
+        **{"from": {"type": "integer"}, "to": {"type": "integer"}},
+        event_properties=CONDITIONS,
+        **COMPARISON,
+    )
+)
+FILTERS = _object(
+    event_properties=CONDITIONS,
+    session_properties=CONDITIONS,
+    common_profile_properties=_object(
+        app_fields=CONDITIONS,
+        profile_fields=CONDITIONS,
+        demographics=CONDITIONS,
+        technographics=CONDITIONS,
+        reachability=CONDITIONS,
+        geo_fields=_list({"type": "array"}),
+        geo_radius=_list({"type": "array"}),
+    ),
+    advanced_query=_object(
+        did_all=RAISED, did_any=_object(any_events=RAISED, **COMPARISON), did_none=RAISED
+    ),
+)
 
 
 def config_problems(config: Mapping[str, Any]) -> dict[str, str]:
@@ -438,17 +897,36 @@ def _setting_problems(config: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
     for name in ("account_id", "passcode", "event_name"):
         if not isinstance(config.get(name, ""), str):
             yield name, f"{name} must be text, in quotes."
+    for name in ("additional_event_names", "excluded_event_names"):
+        names = config.get(name, [])
+        if not isinstance(names, list) or not all(isinstance(n, str) and n for n in names):
+            yield name, f"{name} must be a list of event names."
     if config.get("region", "global") not in REGIONS:
         yield "region", f"region '{config['region']}' is none of {', '.join(REGIONS)}."
     base_url = config.get("base_url", "http://localhost")
     if not (isinstance(base_url, str) and BASE_URL.fullmatch(base_url.replace("[::1]", "localhost"))):
         yield "base_url", "base_url must be https://...api.clevertap.com or http://localhost, no path."
-    if not isinstance(config.get("include_event_summary", True), bool):
-        yield "include_event_summary", "include_event_summary must be true or false."
+    for name in SWITCHES:
+        if not isinstance(config.get(name, True), bool):
+            yield name, f"{name} must be true or false."
+    for name, least in (("slice_days", 1), ("lookback_days", 0)):
+        days = config.get(name, least)
+        if isinstance(days, bool) or not isinstance(days, int) or not least <= days <= 36500:
+            yield name, f"{name} must be a whole number, {least} or more."
     minutes = config.get("max_wait_minutes", 20)
     if isinstance(minutes, bool) or not isinstance(minutes, (int, float)) or not minutes > 0:
         yield "max_wait_minutes", "max_wait_minutes must be a number above 0."
     yield from _date_problems(config)
+    for name in ("profile_filters", "event_filters"):
+        try:
+            filters = json.loads(config.get(name, "{}"))
+        except (ValueError, TypeError):
+            yield name, f"{name} is no JSON."
+            continue
+        error = next(jsonschema.Draft7Validator(FILTERS).iter_errors(filters), None)
+        if error:
+            where = "".join(f"{part}: " for part in error.absolute_path if isinstance(part, str))
+            yield name, f"{name} is not CleverTap's query language. {where}{error.message}."
 
 
 def _date_problems(config: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
@@ -458,7 +936,7 @@ def _date_problems(config: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
             dates_are_good = False
             yield name, f"{name} {config[name]} is no date. Write it as YYYYMMDD: 20220101."
     try:
-        today = int(datetime.now(pytz.timezone(config.get("timezone", "UTC"))).strftime("%Y%m%d"))
+        today = int(_today(config).replace("-", ""))
     except (pytz.UnknownTimeZoneError, AttributeError):
         yield "timezone", f"timezone '{config['timezone']}' is unknown. Example: Asia/Kolkata."
         return

@@ -63,7 +63,7 @@ class SourceClevertap(YamlDeclarativeSource):
     ) -> Iterator[AirbyteMessage]:
         """Reads; then fails if a stream was asked for that is not there, which the CDK lets pass."""
         yield from super().read(logger, config, catalog, state)
-        offered = {stream.name for stream in self.streams(config)}
+        offered = {stream["name"] for stream in self.resolved_manifest["streams"]}
         missing = {asked.stream.name for asked in catalog.streams} - offered
         if missing:
             raise AirbyteTracedException(

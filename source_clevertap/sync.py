@@ -1,7 +1,8 @@
 """`make sync`: reads an account into a local DuckDB file through PyAirbyte, and says what came.
 
 With secrets/config.json it is your account, into clevertap.duckdb; without one the sandbox, started
-for the occasion, into sandbox.duckdb, so that no made-up row comes among yours.
+for the occasion, into sandbox.duckdb, so that no made-up row comes among yours. A second sync brings
+what is new, and what the lookback reads again.
 """
 
 import argparse
@@ -11,6 +12,7 @@ import os
 import sys
 import time
 import warnings
+from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +20,8 @@ from source_clevertap.run import definition_file
 from source_clevertap.sandbox import Account, Sandbox
 
 ROOT = definition_file("manifest.yaml").parent
-EXAMPLE_FIELDS = ("object_id", "identity", "name", "email", "phone", "event_name")
+EXAMPLE_FIELDS = ("event_name", "event_time", "object_id", "identity", "name", "email", "phone")
+SANDBOX = Account(profiles=20_000, events=40_000, days=3650)  # it grows by the day
 
 
 def sync(config: dict[str, Any], database: Path) -> None:
@@ -38,7 +41,7 @@ def sync(config: dict[str, Any], database: Path) -> None:
         install_if_missing=False,
     )
     cache = airbyte.caches.DuckDBCache(db_path=database, schema_name="main")
-    started = time.monotonic()
+    began, started = datetime.now(timezone.utc), time.monotonic()
     try:
         source.check()
         source.select_all_streams()
@@ -47,10 +50,13 @@ def sync(config: dict[str, Any], database: Path) -> None:
         sys.exit(f"The sync did not complete. {error}")
     seconds = time.monotonic() - started
 
-    print(f"\n{'stream':20} {'rows':>12} {'seconds':>9}")
+    print(f"\n{'stream':20} {'rows now':>12} {'in the table':>13}   ({seconds:.0f} s)")
     for stream in result.streams:
-        (count,) = cache.run_sql_query(f'SELECT count(*) AS rows FROM "{stream}"')  # noqa: S608
-        print(f"{stream:20} {count['rows']:12,} {seconds:9.1f}")
+        (count,) = cache.run_sql_query(
+            "SELECT count(*) FILTER (_airbyte_extracted_at >= "  # noqa: S608
+            f"'{began:%Y-%m-%d %H:%M:%S+00}') AS now, count(*) AS rows FROM \"{stream}\""
+        )
+        print(f"{stream:20} {count['now']:12,} {count['rows']:13,}")
         for row in cache.run_sql_query(f'SELECT * FROM "{stream}" LIMIT 3'):  # noqa: S608
             print("   ", {name: row[name] for name in EXAMPLE_FIELDS if row.get(name)})
     print(f"\nIn {database}, one table a stream.")
@@ -61,16 +67,16 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--config", type=Path, default=ROOT / "secrets" / "config.json")
     parser.add_argument("--database", type=Path, help="instead of the two above")
-    parser.add_argument("--profiles", type=int, default=10_000, help="how many the sandbox has")
     args = parser.parse_args()
     with contextlib.ExitStack() as stack:
         if args.config.exists():
             print(f"Reading the account in {args.config}")
             config, database = json.loads(args.config.read_text()), ROOT / "clevertap.duckdb"
         else:
-            print(f"No {args.config}: reading the sandbox, a fake account of {args.profiles} profiles")
-            sandbox = stack.enter_context(Sandbox(Account(profiles=args.profiles), not_ready=1))
-            config, database = sandbox.config(), ROOT / "sandbox.duckdb"
+            print(f"No {args.config}: reading the sandbox, a fake account")
+            sandbox = stack.enter_context(Sandbox(SANDBOX, not_ready=1))
+            config, database = sandbox.config(end_date=None), ROOT / "sandbox.duckdb"
+            config |= {"additional_event_names": ["Charged"], "slice_days": 365}
         sync(config, args.database or database)
 
 

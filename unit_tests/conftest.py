@@ -1,6 +1,8 @@
 """Runs the manifest itself, with requests-mock in place of CleverTap and no real waits."""
 
 import functools
+import gc
+import json
 import sys
 import types
 from collections.abc import Callable, Iterator
@@ -12,10 +14,11 @@ from airbyte_cdk.models import SyncMode
 from airbyte_cdk.sources.declarative import concurrent_declarative_source
 from airbyte_cdk.test.catalog_builder import CatalogBuilder
 from airbyte_cdk.test.entrypoint_wrapper import EntrypointOutput, read
+from airbyte_cdk.test.state_builder import StateBuilder
 
 from source_clevertap.run import COMPONENTS_MODULE, SourceClevertap, register_components
-from unit_tests.mock_server.config import URL
-from unit_tests.mock_server.response_builder import Answer, opened
+from unit_tests.mock_server.config import HOST
+from unit_tests.mock_server.response_builder import Answer, fail, opened
 
 Read = Callable[..., EntrypointOutput]
 
@@ -29,6 +32,16 @@ def component_schema_parsed_once() -> Iterator[None]:
             name = "_get_declarative_component_schema"
             patch.setattr(concurrent_declarative_source, name, functools.cache(parse))
         yield
+
+
+@pytest.fixture(autouse=True)
+def no_collection_while_threads_parse() -> Iterator[None]:
+    """Python 3.11 before .8 (gh-106905): a collection within ast.literal_eval, which the CDK calls for
+    each template, can let another thread in, and fails with "AST constructor recursion depth mismatch".
+    """
+    gc.disable()
+    yield
+    gc.enable()
 
 
 @pytest.fixture
@@ -54,23 +67,50 @@ def waits(monkeypatch: pytest.MonkeyPatch) -> list[float]:
 
 
 @pytest.fixture
-def read_profiles(clevertap: requests_mock.Mocker, waits: list[float]) -> Read:
-    """Reads profiles: the POST answers `opens` in turn, the GET `pages` in turn."""
+def read_stream(clevertap: requests_mock.Mocker, waits: list[float]) -> Read:
+    """Reads a stream: the POST answers `opens` in turn, the GET `pages`, and GET /getSchema `schema`."""
 
     def read_(
+        stream: str,
         config: dict[str, Any],
         pages: list[Answer],
         opens: list[Answer] | None = None,
-        url: str = URL,
+        schema: list[Answer] | None = None,
+        state: dict[str, Any] | None = None,
+        host: str = HOST,
         debug: bool = False,
     ) -> EntrypointOutput:
-        clevertap.post(url, opens or [opened()])
-        clevertap.get(url, pages)
-        catalog = CatalogBuilder().with_stream("profiles", SyncMode.full_refresh).build()
-        source = SourceClevertap(config=config, catalog=catalog, state=None)
-        return read(source, config, catalog, expecting_exception=True, debug=debug)
+        clevertap.post(f"{host}/1/{stream}.json", opens or [opened()])
+        clevertap.get(f"{host}/1/{stream}.json", pages)
+        clevertap.get(f"{host}/getSchema?type=events", schema or [fail("unexpected", 0)])
+        catalog = CatalogBuilder().with_stream(stream, SyncMode.incremental).build()
+        states = StateBuilder().with_stream_state(stream, state).build() if state else None
+        source = SourceClevertap(config=config, catalog=catalog, state=states)
+        return read(source, config, catalog, states, expecting_exception=True, debug=debug)
 
     return read_
+
+
+@pytest.fixture
+def read_profiles(read_stream: Read) -> Read:
+    return functools.partial(read_stream, "profiles")
+
+
+@pytest.fixture
+def read_events(read_stream: Read) -> Read:
+    return functools.partial(read_stream, "events")
+
+
+def states(output: EntrypointOutput) -> list[dict[str, Any]]:
+    """The stream's state in each state message."""
+    blobs = [m.state.stream.stream_state for m in output.state_messages if m.state and m.state.stream]
+    return [json.loads(json.dumps(vars(blob))) for blob in blobs]
+
+
+def bodies(clevertap: requests_mock.Mocker) -> list[dict[str, Any]]:
+    """The bodies that exports were opened with, sorted by event and dates."""
+    sent = [json.loads(r.text) for r in clevertap.request_history if r.method == "POST"]
+    return sorted(sent, key=lambda body: (body["event_name"], body["from"]))
 
 
 def rows(output: EntrypointOutput) -> list[dict[str, Any]]:

@@ -61,9 +61,7 @@ def test_given_any_credentials_when_read_then_they_are_sent_as_typed(
 def test_given_a_region_when_read_then_both_steps_go_to_its_host(
     read_profiles: Read, clevertap: requests_mock.Mocker, region: str | None, host: str
 ) -> None:
-    output = read_profiles(
-        config(region=region), [page(profile(1))], url=f"https://{host}/1/profiles.json"
-    )
+    output = read_profiles(config(region=region), [page(profile(1))], host=f"https://{host}")
 
     assert len(rows(output)) == 1
     assert {request.hostname for request in clevertap.request_history} == {host}
@@ -82,9 +80,7 @@ def test_given_a_region_when_read_then_both_steps_go_to_its_host(
 def test_given_a_base_url_when_read_then_it_is_used_instead_of_the_region(
     read_profiles: Read, clevertap: requests_mock.Mocker, base_url: str, expected: str
 ) -> None:
-    output = read_profiles(
-        config(base_url=base_url), [page(profile(1))], url=f"{expected}/1/profiles.json"
-    )
+    output = read_profiles(config(base_url=base_url), [page(profile(1))], host=expected)
 
     assert len(rows(output)) == 1
 
@@ -128,6 +124,18 @@ def test_given_a_time_zone_when_opening_then_the_range_ends_at_its_today_or_befo
     assert sent_body(clevertap) == {"event_name": "App Launched", "from": 20220101, "to": sent}
 
 
+BAD_FILTERS: list[Any] = [
+    "{", "[]", "null", "1", "'", {"advanced_query": {}},
+    '{"event_name": "Charged"}', '{"from": 20220101}',
+    '{"groups": {}}', '{"advanced_query": {"did_not": []}}', '{"advanced_query": []}',
+    '{"advanced_query": {"did_all": [{"props": []}]}}', '{"advanced_query": {"did_any": []}}',
+    '{"advanced_query": {"did_all": [{"event_name": "A", "event_properties": [{"key": 1}]}]}}',
+    '{"event_properties": {}}', '{"event_properties": [{"name": "a", "operator": "gt"}]}',
+    '{"event_properties": [{"name": "a", "value": true}]}',
+    '{"session_properties": [{"name": "a", "value": ["x", false]}]}',
+    '{"common_profile_properties": {"identity": "me"}}',
+    '{"common_profile_properties": {"geo_fields": ["India"]}}',
+]  # fmt: skip
 BAD = [
     ("account_id", {"account_id": ""}),
     ("account_id", {"account_id": 12}),
@@ -158,6 +166,20 @@ BAD = [
     ("timezone", {"timezone": 5}),
     ("timezone", {"timezone": "../etc/passwd"}),
     ("include_event_summary", {"include_event_summary": "yes"}),
+    ("additional_event_names", {"additional_event_names": "Charged"}),
+    ("additional_event_names", {"additional_event_names": ["Charged", 2024]}),
+    ("additional_event_names", {"additional_event_names": [""]}),
+    ("excluded_event_names", {"excluded_event_names": {"a": 1}}),
+    ("all_events", {"all_events": "true"}),
+    ("include_app_fields", {"include_app_fields": 0}),
+    ("include_profile_properties", {"include_profile_properties": "no"}),
+    *(("slice_days", {"slice_days": days}) for days in (0, -1, 1.5, "7", True, 10**9)),
+    *(("lookback_days", {"lookback_days": days}) for days in (-1, 0.5, "2", False)),
+    *(
+        (name, {name: filters})
+        for name in ("profile_filters", "event_filters")
+        for filters in BAD_FILTERS
+    ),
     ("max_wait_minutes", {"max_wait_minutes": 0}),
     ("max_wait_minutes", {"max_wait_minutes": "long"}),
     ("max_wait_minutes", {"max_wait_minutes": True}),
@@ -191,6 +213,15 @@ def test_given_a_bad_setting_when_used_then_a_config_error_names_it_before_any_r
     assert f"Configuration: {field} " in str(status.message)
     with pytest.raises(AirbyteTracedException, match=f"Configuration: {field} "):
         source.discover(source.logger, {})
+
+
+@pytest.mark.parametrize("text", ["", None, "{}", '{"event_properties": []}', ' {"advanced_query":{}} '])
+def test_given_no_filter_or_an_empty_one_when_read_then_it_is_accepted(
+    read_stream: Read, text: str | None
+) -> None:
+    for stream in ("events", "profiles"):
+        output = read_stream(stream, config(event_filters=text, profile_filters=text), [empty()])
+        assert not output.errors
 
 
 def test_given_two_bad_settings_when_used_then_both_are_named(read_profiles: Read) -> None:

@@ -116,7 +116,8 @@ def test_given_a_record_when_read_then_it_is_unchanged_but_for_key_and_event(
 
     (row,) = rows(read_profiles(config(), [page(sent)]))
 
-    assert row == {**sent, "object_id": "top", "event_name": "App Launched"}
+    added = {"object_id": "top", "event_name": "App Launched", "active_through": "2026-02-12"}
+    assert row == {**sent, **added}
 
 
 @pytest.mark.parametrize(
@@ -177,7 +178,9 @@ def test_given_a_dead_cursor_when_paging_then_the_export_is_opened_again(
 def test_given_a_cursor_that_always_dies_when_read_then_it_fails_as_transient(
     read_profiles: Read, clevertap: requests_mock.Mocker
 ) -> None:
-    output = read_profiles(config(), [fail("Invalid cursor", "CURSOR_INVALIDATED", http=400)])
+    day = config(end_date=20220101)
+
+    output = read_profiles(day, [fail("Invalid cursor", "CURSOR_INVALIDATED", http=400)])
 
     assert first_error(output)[0] == "transient_error"
     assert "ended the export 6 times" in first_error(output)[1]

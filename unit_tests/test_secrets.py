@@ -9,7 +9,13 @@ from unit_tests.conftest import Read, first_error
 from unit_tests.mock_server.config import config
 from unit_tests.mock_server.response_builder import fail, opened, page
 
-PERSONAL = {"objectId": "o1", "email": "peter@personal.example", "profileData": {"iban": "XX99PRIVATE"}}
+PERSONAL = {
+    "objectId": "o1",
+    "email": "peter@personal.example",
+    "profileData": {"iban": "XX99PRIVATE"},
+    "ts": "peter@personal.example",
+    "event_props": {"iban": "XX99PRIVATE"},
+}
 PASSCODES = ["Sesame-1", "Se'sa\"me{{7}}", "Se\\sa/me<&>"]
 ANSWERS: dict[str, dict[str, Any]] = {
     "success": page(PERSONAL),
@@ -26,15 +32,21 @@ ANSWERS: dict[str, dict[str, Any]] = {
 
 @pytest.mark.parametrize("passcode", PASSCODES)
 @pytest.mark.parametrize("name", ANSWERS)
-@pytest.mark.parametrize("debug", [False, True])
+@pytest.mark.parametrize(
+    ("stream", "debug"), [("profiles", False), ("profiles", True), ("events", True)]
+)
 def test_given_any_answer_when_read_then_no_log_or_error_tells_secrets_or_records(
-    read_profiles: Read, capfd: pytest.CaptureFixture[str], passcode: str, name: str, debug: bool
+    read_stream: Read,
+    capfd: pytest.CaptureFixture[str],
+    passcode: str,
+    name: str,
+    stream: str,
+    debug: bool,
 ) -> None:
     answer = ANSWERS[name]
+    settings = config(passcode=passcode, max_wait_minutes=0.1, slice_days=3650)
 
-    output = read_profiles(
-        config(passcode=passcode, max_wait_minutes=0.1), [answer], [opened()], debug=debug
-    )
+    output = read_stream(stream, settings, [answer], [opened()], debug=debug)
 
     told = "".join(str(m) for m in (*output.logs, *output.trace_messages, *output.state_messages))
     captured = capfd.readouterr()

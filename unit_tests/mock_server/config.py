@@ -4,7 +4,8 @@ from typing import Any
 
 ACCOUNT_ID = "ABC-123-4567"
 PASSCODE = "s3cret-passcode"
-URL = "https://in1.api.clevertap.com/1/profiles.json"
+HOST = "https://in1.api.clevertap.com"
+URL = f"{HOST}/1/profiles.json"
 
 
 def config(**changes: Any) -> dict[str, Any]:

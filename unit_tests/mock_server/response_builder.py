@@ -26,3 +26,18 @@ def fail(error: str, code: Any, http: int = 200) -> Answer:
 
 def profile(number: int, **fields: Any) -> dict[str, Any]:
     return {"objectId": f"id-{number}", "profileData": {"n": number}, **fields}
+
+
+def event(number: int = 1, **fields: Any) -> dict[str, Any]:
+    """An occurrence: the number is its device and its second."""
+    sent = {
+        "profile": {"objectId": f"device-{number}", "identity": f"me-{number}"},
+        "ts": 20221119054900 + number,
+        "event_props": {"n": number},
+    }
+    return {**sent, **fields}
+
+
+def schema(*names: str) -> Answer:
+    """The answer of GET /getSchema?type=events."""
+    return {"json": {"status": "success", "events": [{"name": name} for name in names]}}
