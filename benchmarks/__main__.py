@@ -1,11 +1,14 @@
-"""Prints one table: every way to read the same sandbox, alternating, all in one run.
+"""Prints how fast the connector reads: every way to read the same sandbox, alternating, all in one run.
 
 Rates depend on the machine; the ratios are what counts. The sandbox runs in a process of its own,
-its pages built before the first request.
+its pages built before the first request. Then two tables about events: how well the three requests
+are kept in flight where an answer takes half a second, and what 500 events cost that hold next to
+nothing; and the memory that the keys of events take.
 """
 
 import argparse
 import contextlib
+import hashlib
 import json
 import os
 import statistics
@@ -21,13 +24,16 @@ from pathlib import Path
 import yaml
 
 from benchmarks.stock import stock_manifest
-from source_clevertap.run import definition_file
+from integration_tests.connector import catalog
+from source_clevertap.run import COMPONENTS_MODULE, definition_file, register_components
 from source_clevertap.sandbox import Account, Sandbox
 
 ROOT = definition_file("manifest.yaml").parent
-CATALOG = ROOT / "integration_tests" / "configured_catalog.json"
 BIN = Path(sys.executable).parent
+PORT = 8924
+URL = f"http://127.0.0.1:{PORT}"
 PADDING = 1400  # makes a profile about 2 KB
+US = [sys.executable, "-m", "source_clevertap", "read"]
 
 
 @dataclass
@@ -57,39 +63,49 @@ class Runs:
         self.memory.append(usage.ru_maxrss / 1024)
 
 
+def stats() -> dict[str, int]:
+    """What the sandbox has counted so far."""
+    with urllib.request.urlopen(f"{URL}/_sandbox/stats") as answer:  # noqa: S310
+        counted: dict[str, int] = json.loads(answer.read())
+    return counted
+
+
 @contextlib.contextmanager
-def sandbox(profiles: int) -> Iterator[tuple[list[str], str]]:
-    """A sandbox process. Yields the options of a read, and the path of its configuration."""
+def sandbox(stream: str, *options: str, **changes: object) -> Iterator[tuple[list[str], str]]:
+    """A sandbox process. Yields the options of a read of the stream, and the configuration's path."""
     server = subprocess.Popen(
-        [str(BIN / "source-clevertap-sandbox"), "--port", "8924", "--profiles", str(profiles),
-         "--padding", str(PADDING), "--not-ready", "0", "--prebuild"],
+        [str(BIN / "source-clevertap-sandbox"), "--port", str(PORT), "--not-ready", "0", "--prebuild",
+         *options],
         stdout=subprocess.DEVNULL,
     )  # fmt: skip
-    config = Sandbox(Account(profiles=profiles), port=8924).config()
     try:
         with tempfile.TemporaryDirectory() as folder:
-            path = Path(folder, "config.json")
-            path.write_text(json.dumps(config))
+            files = {
+                "config": Sandbox(port=PORT).config(**changes),
+                "catalog": catalog(stream),
+            }
+            for name, content in files.items():
+                Path(folder, name).write_text(json.dumps(content))
             for _ in range(1200):
                 with contextlib.suppress(OSError):
-                    urllib.request.urlopen(f"{config['base_url']}/_sandbox/stats")  # noqa: S310
+                    stats()
                     break
                 time.sleep(0.1)
-            yield ["--config", str(path), "--catalog", str(CATALOG)], str(path)
+            paths = [part for name in files for part in (f"--{name}", str(Path(folder, name)))]
+            yield paths, str(Path(folder, "config"))
     finally:
         server.kill()
         server.wait()
 
 
-def main() -> None:
+def rates(args: argparse.Namespace) -> None:
     """Runs the contenders in turn and prints the table."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--profiles", type=int, default=200_000)
-    parser.add_argument("--runs", type=int, default=3)
-    args = parser.parse_args()
-    us = [sys.executable, "-m", "source_clevertap", "read"]
     contenders = {"bare loop": Runs(), "stock components": Runs(), "source-clevertap": Runs()}
-    with sandbox(args.profiles) as (options, config), tempfile.TemporaryDirectory() as folder:
+    size = ["--padding", str(PADDING), "--profiles"]
+    with (
+        sandbox("profiles", *size, str(args.profiles)) as (options, config),
+        tempfile.TemporaryDirectory() as folder,
+    ):
         stock = Path(folder, "stock.yaml")
         stock.write_text(yaml.safe_dump(stock_manifest()))
         stock_entry = [str(BIN / "source-declarative-manifest"), "read", "--manifest-path", str(stock)]
@@ -98,14 +114,14 @@ def main() -> None:
                 [sys.executable, str(Path(__file__).with_name("bare_loop.py")), config], args.profiles
             )
             contenders["stock components"].add([*stock_entry, *options], args.profiles)
-            contenders["source-clevertap"].add([*us, *options], args.profiles)
+            contenders["source-clevertap"].add([*US, *options], args.profiles)
     few = Runs()
-    with sandbox(args.profiles // 10) as (options, _):
-        few.add([*us, *options], args.profiles // 10)
+    with sandbox("profiles", *size, str(args.profiles // 10)) as (options, _):
+        few.add([*US, *options], args.profiles // 10)
 
     account = Account(padding=PADDING)
-    size = int(statistics.mean(len(json.dumps(account.profile(n))) for n in range(1000)))
-    print(f"{args.profiles:,} profiles of about {size:,} bytes; medians of {args.runs} runs")
+    mean = int(statistics.mean(len(json.dumps(account.profile(n))) for n in range(1000)))
+    print(f"{args.profiles:,} profiles of about {mean:,} bytes; medians of {args.runs} runs")
     print()
     print(f"{'':18} {'records/s':>10} {'seconds':>22} {'CPU s':>7} {'peak MB':>8}")
     for name, runs in contenders.items():
@@ -121,6 +137,86 @@ def main() -> None:
     most = max(contenders["source-clevertap"].memory)
     print(f"Its peak memory: {few.memory[0]:.0f} MB at {args.profiles // 10:,} profiles,", end=" ")
     print(f"{most:.0f} MB at {args.profiles:,}.")
+
+
+def three_in_flight() -> None:
+    """Prints how near a read of events comes to what half a second for each of three answers allows.
+
+    Its pages are short, so that the answers are what is waited for; full ones are in the first table.
+    """
+    windows, pages, rows, latency = 12, 60, 92, 0.5
+    events = windows * pages * rows
+    size = ["--profiles", "1000", "--events", str(events), "--days", str(windows * 10)]
+    slow = ["--latency", str(latency), "--page-rows", str(rows)]
+    runs = Runs()
+    with sandbox("events", *size, *slow, end_date=20220430, slice_days=10) as (options, _):
+        runs.add([*US, *options], events)
+        counted = stats()
+    ideal = counted["pages"] * latency / 3
+    each = f"{counted['pages']} pages of {rows}, {latency} s each"
+    print(f"\n{events:,} events in {windows} windows, {each}:")
+    print(f"{runs.seconds[0]:.1f} s from start to end, {runs.seconds[0] / ideal:.2f} times the ideal of")
+    print(f"pages x latency / 3 = {ideal:.1f} s; most requests in flight: {counted['max_in_flight']}")
+
+
+def next_to_nothing() -> None:
+    """Prints what many events cost that hold hardly a row: the first sync, and the one after it."""
+    rare, latency, days = 486, 0.1, 30  # the sandbox has 14 besides
+    size = ["--profiles", "100", "--events", "0", "--rare", str(rare), "--days", str(days)]
+    settings = {"all_events": True, "end_date": 20220130}
+    print(f"\n500 events x {days} days, {latency} s an answer, a row in one event of ten:")
+    state: list[str] = []
+    with (
+        sandbox("events", *size, "--latency", str(latency), **settings) as (options, _),
+        tempfile.TemporaryDirectory() as folder,
+    ):
+        for name in ("first sync", "next sync"):
+            before, started = stats()["requests"], time.monotonic()
+            done = subprocess.run([*US, *options, *state], check=True, capture_output=True, text=True)
+            seconds, requests = time.monotonic() - started, stats()["requests"] - before
+            messages = [json.loads(line) for line in done.stdout.splitlines()]
+            rows = sum(message["type"] == "RECORD" for message in messages)
+            print(f"{name:12} {rows:4} rows {requests:6,} requests {seconds:7.1f} s", end="")
+            print(f" ({requests * latency / 3:.1f} s by three requests at a time)")
+            last = [message["state"] for message in messages if message["type"] == "STATE"][-1]
+            Path(folder, "state").write_text(json.dumps([last]))
+            state = ["--state", str(Path(folder, "state"))]
+
+
+def twins() -> None:
+    """Prints the memory that telling twins apart takes while an export is open."""
+    register_components()
+    occurrence = sys.modules[COMPONENTS_MODULE].occurrence
+    counted: dict[int, object] = {}
+    print("\nTelling twins apart, in one export:")
+    before = megabytes()
+    for number in range(1, 3_000_001):
+        occurrence(counted, hashlib.blake2b(number.to_bytes(8, "big"), digest_size=16).digest())
+        if number % 1_000_000 == 0:
+            print(f"{number:10,} events {megabytes() - before:4.0f} MB")
+
+
+def megabytes() -> float:
+    """This process's memory now."""
+    pages = int(Path("/proc/self/statm").read_text().split()[1])
+    return pages * os.sysconf("SC_PAGE_SIZE") / 1e6
+
+
+def main() -> None:
+    """Runs everything, or the parts named."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--profiles", type=int, default=200_000)
+    parser.add_argument("--runs", type=int, default=3)
+    parser.add_argument("parts", nargs="*", choices=["rates", "flight", "sparse", "twins", []])
+    args = parser.parse_args()
+    if not args.parts or "rates" in args.parts:
+        rates(args)
+    if not args.parts or "flight" in args.parts:
+        three_in_flight()
+    if not args.parts or "sparse" in args.parts:
+        next_to_nothing()
+    if not args.parts or "twins" in args.parts:
+        twins()
 
 
 main()

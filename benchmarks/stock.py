@@ -25,7 +25,8 @@ def stock_manifest() -> dict[str, Any]:
         "type": "DefaultErrorHandler",
         "response_filters": [{"type": "HttpResponseFilter", **f} for f in FILTERS],
     }
-    opening = definitions["export_requester"]["open"]
+    opening = definitions["export_opening"]
+    del opening["error_handler"]
     # The stock page token is the cursor itself.
     requester = {**opening, "url": opening["url"].replace("['cursor']", "")}
     first_page_only = "{{ '%s' if not next_page_token else '' }}"
@@ -40,6 +41,12 @@ def stock_manifest() -> dict[str, Any]:
     }
     definitions["export_requester"] = requester
     retriever = definitions["export_retriever"]
+    del retriever["request_window_splitting"]
+    retriever["partition_router"] = {
+        "type": "ListPartitionRouter",
+        "cursor_field": "event_name",
+        "values": ["App Launched"],
+    }
     retriever["record_selector"]["extractor"] = {
         "type": "DpathExtractor",
         "field_path": ["records"],
@@ -50,12 +57,19 @@ def stock_manifest() -> dict[str, Any]:
         "stop_condition": "{{ not (response.get('next_cursor') or response.get('cursor')) }}",
     }
     object_id = "{{ record.get('objectId') or record['platformInfo'][0].get('objectId') }}"
-    definitions["streams"]["profiles"]["transformations"] = [
+    manifest["streams"] = [{"$ref": "#/definitions/streams/profiles"}]
+    del definitions["streams"]["events"]
+    profiles = definitions["streams"]["profiles"]
+    del profiles["state_migrations"]
+    profiles["retriever"] = {"$ref": "#/definitions/export_retriever"}
+    definitions["export_windows"]["cursor_datetime_formats"] = ["%Y-%m-%d"]
+    profiles["transformations"] = [
         {
             "type": "AddFields",
             "fields": [
                 {"path": ["object_id"], "value": object_id, "value_type": "string"},
                 {"path": ["event_name"], "value": "{{ stream_partition['event_name'] }}"},
+                {"path": ["active_through"], "value": "{{ stream_slice['end_time'] }}"},
             ],
         }
     ]

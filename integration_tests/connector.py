@@ -5,25 +5,41 @@ import os
 import subprocess
 import sys
 import tempfile
-from collections.abc import Mapping
+from collections import Counter
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
+from source_clevertap.sandbox import Account, Sandbox
+from source_clevertap.sandbox.account import Flags
+
 ROOT = Path(__file__).resolve().parent.parent
-ADDED_FIELDS = ("object_id", "event_name")  # the connector's; the rest is CleverTap's
+ADDED_FIELDS = {  # the connector's; the rest is CleverTap's
+    "profiles": ("object_id", "event_name", "active_through"),
+    "events": ("event_id", "event_name", "event_time", "object_id", "identity", "read_through"),
+}
 
 Json = dict[str, Any]
 
 
 @dataclass
 class Output:
-    """What one run printed: exit code, records by stream, and the other messages by type."""
+    """What one run printed: exit code, records (of all streams, and by stream), and the rest by type.
+
+    committed: how many records came before the last state message: what a destination is sure to
+    have kept if the run was killed.
+    """
 
     exit_code: int
     stdout: str
     stderr: str
     records: list[Json] = field(default_factory=list)
+    profiles: list[Json] = field(default_factory=list)
+    events: list[Json] = field(default_factory=list)
+    states: list[Json] = field(default_factory=list)
+    committed: int = 0
     logs: list[Json] = field(default_factory=list)
     errors: list[Json] = field(default_factory=list)
     status: Json = field(default_factory=dict)
@@ -31,11 +47,17 @@ class Output:
     catalog: Json = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        for line in self.stdout.splitlines():
+        for line in self.stdout.splitlines(keepends=True):
+            if not line.endswith("\n"):  # killed while it wrote
+                break
             message = json.loads(line)
             match message["type"]:
                 case "RECORD":
                     self.records.append(message["record"]["data"])
+                    getattr(self, message["record"]["stream"]).append(message["record"]["data"])
+                case "STATE":
+                    self.states.append(message["state"])
+                    self.committed = len(self.records)
                 case "LOG":
                     self.logs.append(message["log"])
                 case "TRACE" if message["trace"]["type"] == "ERROR":
@@ -46,6 +68,12 @@ class Output:
                     self.spec = message["spec"]
                 case "CATALOG":
                     self.catalog = message["catalog"]
+
+    @property
+    def state(self) -> list[Json]:
+        """What the next sync starts from: the last state of each stream."""
+        last = {state["stream"]["stream_descriptor"]["name"]: state for state in self.states}
+        return list(last.values())
 
     @property
     def error(self) -> tuple[str, str]:
@@ -59,50 +87,123 @@ class Output:
         return "\n".join([line for line in lines if '"type":"RECORD"' not in line] + [self.stderr])
 
 
+def catalog(*streams: str, mode: str = "incremental") -> Json:
+    """A configured catalog of these streams."""
+    return {
+        "streams": [
+            {
+                "stream": {
+                    "name": name,
+                    "json_schema": {},
+                    "supported_sync_modes": ["full_refresh", "incremental"],
+                },
+                "sync_mode": mode,
+                "destination_sync_mode": "append_dedup" if mode == "incremental" else "overwrite",
+            }
+            for name in streams
+        ]
+    }
+
+
 def run(
     command: str,
     config: Mapping[str, Any] | None = None,
     *options: str,
+    streams: tuple[str, ...] = ("profiles",),
+    state: list[Json] | None = None,
     speed: float = 100,
     debug: bool = False,
     timeout: float = 240,
+    kill_after: float | None = None,
     cwd: Path | None = None,
 ) -> Output:
     """Runs spec, check, discover or read.
 
-    speed: how much faster than real its clock runs. cwd: its working directory, else an empty one.
+    state: that of an earlier run's Output. speed: how much faster than real its clock runs.
+    kill_after: seconds until SIGKILL. cwd: its working directory, else an empty one.
     """
     with tempfile.TemporaryDirectory() as folder:
         args = [sys.executable, "-m", "source_clevertap", command, *options]
-        if config is not None:
-            path = Path(folder) / "config.json"
-            path.write_text(json.dumps(config))
-            args += ["--config", str(path)]
-        if command == "read" and "--catalog" not in options:
-            args += ["--catalog", str(ROOT / "integration_tests" / "configured_catalog.json")]
+        files: Json = {"config": config, "state": state}
+        if command == "read":
+            files["catalog"] = catalog(*streams)
+        for name, content in files.items():
+            if content is not None:
+                path = Path(folder) / f"{name}.json"
+                path.write_text(json.dumps(content))
+                args += [f"--{name}", str(path)]
         environment = {
             **os.environ,
             "PYTHONPATH": f"{ROOT / 'integration_tests' / 'fast_clock'}{os.pathsep}{ROOT}",
             "FAST_CLOCK": str(speed),
             **({"LOG_LEVEL": "DEBUG"} if debug else {}),
         }
-        done = subprocess.run(
+        process = subprocess.Popen(
             args,
             env=environment,
             cwd=cwd or folder,
-            capture_output=True,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
             text=True,
             encoding="utf-8",
-            timeout=timeout,
         )
-    return Output(done.returncode, done.stdout, done.stderr)
+        try:
+            stdout, stderr = process.communicate(timeout=kill_after or timeout)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            stdout, stderr = process.communicate()
+            if not kill_after:
+                raise
+    return Output(process.returncode, stdout, stderr)
 
 
-def as_sent(record: Mapping[str, Any]) -> Json:
+def as_sent(record: Mapping[str, Any], stream: str = "profiles") -> Json:
     """A record without what the connector added to it."""
-    return {name: value for name, value in record.items() if name not in ADDED_FIELDS}
+    return {name: value for name, value in record.items() if name not in ADDED_FIELDS[stream]}
 
 
 def by_key(records: list[Json]) -> dict[str, Json]:
-    """CleverTap's part of each record by its key: what a destination that dedupes would keep."""
+    """CleverTap's part of each profile by its key: what a destination that dedupes would keep."""
     return {record["object_id"]: as_sent(record) for record in records}
+
+
+Occurrences = Counter[tuple[str, str | None, str]]
+
+
+def occurrences(records: Iterable[Json]) -> Occurrences:
+    """How often each event came, by name, time and content, after a destination that dedupes."""
+    kept = {record["event_id"]: record for record in records}.values()
+    return Counter(
+        (r["event_name"], r.get("event_time"), _canonical(as_sent(r, "events"))) for r in kept
+    )
+
+
+def true_occurrences(
+    account: Account,
+    events: Iterable[str],
+    first: int = 20220101,
+    last: int = 20260212,
+    now: datetime | None = None,
+    flags: Flags = Flags(events=False),  # noqa: B008
+) -> Occurrences:
+    """The same of what the account holds."""
+    return Counter(
+        (event, row["time"], _canonical(row["record"]))
+        for event in events
+        for row in account.event_truth(event, first, last, flags, now)
+    )
+
+
+def assert_is_all(output: Output, sandbox: Sandbox) -> None:
+    """Both streams came, of the event App Launched, exactly as the account has them."""
+    assert output.exit_code == 0, output.stderr or output.error
+    truth = sandbox.account.truth("App Launched", 20220101, 20260212)
+    assert by_key(output.profiles) == {row["key"]: row["record"] for row in truth}
+    assert occurrences(output.events) == true_occurrences(sandbox.account, ["App Launched"])
+    assert output.profiles
+    assert output.events
+
+
+def _canonical(record: Json) -> str:
+    # The CDK prints no null at the top of a record.
+    return json.dumps({k: v for k, v in record.items() if v is not None}, sort_keys=True)

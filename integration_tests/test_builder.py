@@ -20,7 +20,7 @@ from typing import Any
 import pytest
 import yaml
 
-from integration_tests.connector import ROOT, by_key
+from integration_tests.connector import ROOT, by_key, catalog, occurrences, true_occurrences
 from source_clevertap.sandbox import Account, Fault, Sandbox
 
 MANIFEST = yaml.safe_load((ROOT / "manifest.yaml").read_text(encoding="utf-8"))
@@ -29,14 +29,17 @@ INJECTED = {
     "__injected_components_py": COMPONENTS,
     "__injected_components_py_checksums": {"md5": hashlib.md5(COMPONENTS.encode()).hexdigest()},  # noqa: S324
 }
-CATALOG = (ROOT / "integration_tests" / "configured_catalog.json").read_text()
 Json = dict[str, Any]
 
 
 @pytest.fixture(scope="module")
 def sandbox() -> Iterator[Sandbox]:
-    with Sandbox(Account(profiles=300)) as running:
+    with Sandbox(Account(profiles=300, events=9000)) as running:
         yield running
+
+
+MONTH_END = 20220130
+MONTH = {"end_date": MONTH_END}  # one window of events
 
 
 def environment(unsafe_code: bool) -> dict[str, str]:
@@ -45,7 +48,13 @@ def environment(unsafe_code: bool) -> dict[str, str]:
     return inherited | ({"AIRBYTE_ENABLE_UNSAFE_CODE": "true"} if unsafe_code else {})
 
 
-def builder(command: str, config: Json, folder: Path, unsafe_code: bool = True) -> Json:
+def builder(
+    command: str,
+    config: Json,
+    folder: Path,
+    unsafe_code: bool = True,
+    stream: str = "profiles",
+) -> Json:
     """Sends one request to airbyte_cdk.connector_builder. Returns the message that it prints."""
     settings = {
         **config,
@@ -55,7 +64,7 @@ def builder(command: str, config: Json, folder: Path, unsafe_code: bool = True) 
         "__test_read_config": {"max_streams": 1, "max_slices": 5, "max_pages_per_slice": 5},
     }
     (folder / "config.json").write_text(json.dumps(settings))
-    (folder / "catalog.json").write_text(CATALOG)
+    (folder / "catalog.json").write_text(json.dumps(catalog(stream)))
     done = subprocess.run(
         [sys.executable, "-m", "airbyte_cdk.connector_builder.main", "read", "--config", "config.json",
          "--catalog", "catalog.json"],
@@ -105,10 +114,15 @@ def records_and_requests(test_read: Json) -> tuple[list[Json], list[Json]]:
     return [r for p in pages for r in p["records"]], [p["request"] for p in pages]
 
 
-def assert_is_a_whole_read(test_read: Json, sandbox: Sandbox) -> None:
+def assert_is_a_whole_read(test_read: Json, sandbox: Sandbox, stream: str = "profiles") -> None:
     records, requests = records_and_requests(test_read)
-    truth = sandbox.account.truth("App Launched", 20220101, 20260212)
-    assert by_key(records) == {row["key"]: row["record"] for row in truth}
+    if stream == "profiles":
+        truth = sandbox.account.truth("App Launched", 20220101, 20260212)
+        assert by_key(records) == {row["key"]: row["record"] for row in truth}
+    else:
+        assert occurrences(records) == true_occurrences(
+            sandbox.account, ["App Launched"], last=MONTH_END
+        )
     assert [request["http_method"] for request in requests] == ["POST", "GET"]
     assert json.loads(requests[0]["body"])["event_name"] == "App Launched"
     assert "?cursor=" in requests[1]["url"]
@@ -120,14 +134,27 @@ def assert_is_a_whole_read(test_read: Json, sandbox: Sandbox) -> None:
 def test_the_builder_resolves_the_manifest(sandbox: Sandbox, tmp_path: Path) -> None:
     message = builder("resolve_manifest", sandbox.config(), tmp_path)
 
-    (stream,) = message["record"]["data"]["manifest"]["streams"]
-    assert stream["name"] == "profiles"
+    streams = message["record"]["data"]["manifest"]["streams"]
+    assert [stream["name"] for stream in streams] == ["profiles", "events"]
 
 
-def test_the_builder_test_reads_profiles(sandbox: Sandbox, tmp_path: Path) -> None:
-    message = builder("test_read", sandbox.config(), tmp_path)
+@pytest.mark.parametrize(("stream", "dates"), [("profiles", {}), ("events", MONTH)])
+def test_the_builder_test_reads(
+    sandbox: Sandbox, tmp_path: Path, stream: str, dates: dict[str, int]
+) -> None:
+    message = builder("test_read", sandbox.config(**dates), tmp_path, stream=stream)
 
-    assert_is_a_whole_read(message["record"]["data"], sandbox)
+    assert_is_a_whole_read(message["record"]["data"], sandbox, stream)
+
+
+def test_the_builder_test_reads_all_events(sandbox: Sandbox, tmp_path: Path) -> None:
+    config = sandbox.config(all_events=True, **MONTH)
+    message = builder("test_read", config, tmp_path, stream="events")
+
+    slices = message["record"]["data"]["slices"]
+    assert len(slices) == 5  # the limit
+    records = [r for s in slices for page in s["pages"] for r in page["records"]]
+    assert len({record["event_name"] for record in records}) > 1
 
 
 def test_the_builder_refuses_components_where_they_are_not_allowed(
@@ -167,25 +194,29 @@ def test_the_manifest_server_resolves_checks_discovers_and_test_reads(sandbox: S
             f"{url}/check", {"manifest": MANIFEST, "config": {**config, "start_date": 20220230}}
         )
         discovered = post(f"{url}/discover", {"manifest": MANIFEST, "config": config})
-        test_read = post(
-            f"{url}/test_read",
-            {
-                "manifest": MANIFEST,
-                "config": sandbox.config(),
-                "stream_name": "profiles",
-                "custom_components_code": COMPONENTS,
-                "record_limit": 1000,
-            },
-        )
+        test_reads = {
+            stream: post(
+                f"{url}/test_read",
+                {
+                    "manifest": MANIFEST,
+                    "config": sandbox.config(**dates),
+                    "stream_name": stream,
+                    "custom_components_code": COMPONENTS,
+                    "record_limit": 1000,
+                },
+            )
+            for stream, dates in (("profiles", {}), ("events", MONTH))
+        }
 
     assert resolved[0] == 200
-    assert resolved[1]["manifest"]["streams"][0]["name"] == "profiles"
+    assert len(resolved[1]["manifest"]["streams"]) == 2
     assert checked[1]["success"], checked
     assert refused[0] == 200
     assert "Configuration: start_date 20220230" in refused[1]["message"]
-    assert discovered[1]["catalog"]["streams"][0]["name"] == "profiles"
-    assert test_read[0] == 200, test_read
-    assert_is_a_whole_read(test_read[1], sandbox)
+    assert [s["name"] for s in discovered[1]["catalog"]["streams"]] == ["profiles", "events"]
+    for stream, test_read in test_reads.items():
+        assert test_read[0] == 200, test_read
+        assert_is_a_whole_read(test_read[1], sandbox, stream)
 
 
 def test_the_manifest_server_refuses_components_where_they_are_not_allowed(

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from integration_tests.connector import ROOT, Output, by_key
+from integration_tests.connector import ROOT, Output, assert_is_all
 from source_clevertap.sandbox import Account, Sandbox
 
 CATALOG = str(ROOT / "integration_tests" / "configured_catalog.json")
@@ -42,9 +42,7 @@ def test_the_wheel_reads_with_the_files_bundled_in_it(tmp_path: Path) -> None:
         read = ["read", "--config", "config.json", "--catalog", CATALOG]
         output = launch([sys.executable, "-c", run, str(site), *read], tmp_path)
 
-    assert output.exit_code == 0, output.stderr
-    truth = sandbox.account.truth("App Launched", 20220101, 20260212)
-    assert by_key(output.records) == {row["key"]: row["record"] for row in truth}
+    assert_is_all(output, sandbox)
 
 
 def test_the_entry_point_of_the_manifest_only_image_reads(tmp_path: Path) -> None:
@@ -59,6 +57,4 @@ def test_the_entry_point_of_the_manifest_only_image_reads(tmp_path: Path) -> Non
             AIRBYTE_ENABLE_UNSAFE_CODE="true",
         )  # fmt: skip
 
-    assert output.exit_code == 0, output.stderr
-    truth = sandbox.account.truth("App Launched", 20220101, 20260212)
-    assert by_key(output.records) == {row["key"]: row["record"] for row in truth}
+    assert_is_all(output, sandbox)

@@ -1,5 +1,6 @@
 """Lets a connector's clock run FAST_CLOCK times faster: on the PYTHONPATH of its process, tests wait
-seconds where CleverTap makes users wait minutes, and the connector itself is run as it is.
+seconds where CleverTap makes users wait minutes, and the CDK state messages come as much sooner. The
+connector itself is run as it is. (`datetime` is not touched: today stays today.)
 """
 
 import os
@@ -7,7 +8,8 @@ import socket
 import time
 
 _SPEED = float(os.environ.get("FAST_CLOCK", "1"))
-_sleep, _settimeout = time.sleep, socket.socket.settimeout
+_sleep, _settimeout, _time = time.sleep, socket.socket.settimeout, time.time
+_started = _time()
 
 
 def _fast_sleep(seconds: float) -> None:
@@ -18,5 +20,10 @@ def _fast_settimeout(self: socket.socket, seconds: float | None) -> None:
     _settimeout(self, seconds / _SPEED if seconds and seconds > 1 else seconds)
 
 
+def _fast_time() -> float:
+    return _started + (_time() - _started) * _SPEED
+
+
+time.time = _fast_time
 time.sleep = _fast_sleep  # type: ignore[assignment]
 socket.socket.settimeout = _fast_settimeout  # type: ignore[assignment,method-assign]
