@@ -24,6 +24,7 @@ import pytz
 from aiohttp import web
 
 from source_clevertap.sandbox.account import ALL_FLAGS, DAYS, NOT_EXPORTABLE, Account, Flags
+from source_clevertap.sandbox.endpoints import Tables, as_json, fail, refused_dates
 
 SHARDS = 23
 LARGEST_BATCH = 4991  # 217 x 23
@@ -114,12 +115,15 @@ class Sandbox:
         latency: float = 0.0,
         faults: tuple[Fault, ...] = (),
         page_rows: int = LARGEST_BATCH,
+        features_off: tuple[str, ...] = (),
     ) -> None:
         """not_ready: how often each page is "still in progress" before it comes.
 
         latency: seconds that each answer takes. port: 0 picks a free one. page_rows: the most that a
-        page holds, for short pages.
+        page holds, for short pages. features_off: of content_blocks, catalogs, those that the account
+        has not.
         """
+        self.features_off = features_off
         self.account = account or Account()
         self.not_ready, self.latency, self.faults = not_ready, latency, list(faults)
         self.port, self.page_rows = port, page_rows
@@ -176,7 +180,7 @@ class Sandbox:
         for stream in CURSOR_SECONDS:
             app.router.add_post(f"/1/{stream}.json", self._open)
             app.router.add_get(f"/1/{stream}.json", self._page)
-        app.router.add_get("/getSchema", self._schema)
+        Tables(self).register(app.router)
         app.router.add_get("/_sandbox/stats", self._stats)
         app.router.add_get("/_sandbox/truth/{stream}", self._truth)
         app.router.add_post("/_sandbox/faults", self._set_faults)
@@ -220,15 +224,15 @@ class Sandbox:
         self.max_in_flight = max(self.max_in_flight, self._in_flight)
         try:
             if self._in_flight > MAX_IN_FLIGHT:
-                return _fail("Too many concurrent requests", 429, http=429)
-            given = (
-                request.headers.get("X-CleverTap-Account-Id", ""),
-                request.headers.get("X-CleverTap-Passcode", ""),
-            )
+                return fail("Too many concurrent requests", 429, http=429)
+            names, secret = ("X-CleverTap-Account-Id", "X-CleverTap-Passcode"), self.account.passcode
+            if request.path.startswith("/v2/catalogs"):
+                names, secret = ("X-Account-Id", "X-CleverTap-Token"), self.account.token
+            given = tuple(request.headers.get(name, "") for name in names)
             if not given[0]:
                 return web.Response(status=503)
-            if given != (self.account.account_id, self.account.passcode):
-                return _fail("Invalid Credentials", 401, http=401)
+            if given != (self.account.account_id, secret):
+                return fail("Invalid Credentials", 401, http=401)
             if self.latency:
                 await asyncio.sleep(self.latency)
             return await handler(request)
@@ -240,14 +244,14 @@ class Sandbox:
     async def _open(self, request: web.Request) -> web.StreamResponse:
         if "cursor" in request.query:  # some clients page by POST too, and CleverTap lets them
             return await self._page(request)
-        fault = self._fault(opening=True, page=-1)
+        fault = self.fault(opening=True, page=-1)
         if fault:
             return await fault(self, request, {"status": "success", "cursor": "x"})
         try:
             body = orjson.loads(await request.read())
             event, first, last = body["event_name"], body["from"], body["to"]
         except (ValueError, KeyError, TypeError):
-            return _fail("Incorrect Usage", 3, http=400)
+            return fail("Incorrect Usage", 3, http=400)
         refusal = self._refusal(event, first, last)
         if refusal:
             return refusal
@@ -255,7 +259,7 @@ class Sandbox:
         per_shard = min(batch, self.page_rows) // SHARDS or 10**9
         stream = "events" if "events.json" in request.path else "profiles"
         if stream == "events":
-            at = datetime.fromtimestamp(self._now(), timezone.utc)
+            at = datetime.fromtimestamp(self.now(), timezone.utc)
             numbers = iter(self.account.raised(event, first, last, at))
         else:
             numbers = self.account.active(event, first, last)
@@ -263,38 +267,34 @@ class Sandbox:
         for place, number in enumerate(numbers):
             shards[place * 7 % SHARDS].append(number)
         flags = Flags(*(request.query.get(name, "true") == "true" for name in RECORD_FLAGS))
-        now = self._now()
+        now = self.now()
         self._exports.append(Export(stream, event, (first, last), shards, per_shard, flags, now, now))
         cursor = self.cursor(len(self._exports) - 1, 0)
         return web.json_response({"status": "success", "cursor": cursor})
 
     def _refusal(self, event: Any, first: Any, last: Any) -> web.Response | None:
-        zone = pytz.timezone(self.account.timezone)
-        today = int(datetime.fromtimestamp(self._now(), zone).strftime("%Y%m%d"))
         if event in NOT_EXPORTABLE:
-            return _fail("Export not allowed for this event", 400, http=400)
+            return fail("Export not allowed for this event", 400, http=400)
         if not self.account.knows(event):
-            return _fail(f'["Invalid event : {event}"]', 400, http=200)
-        for day in (first, last):
-            try:
-                datetime.strptime(f"{day:08d}", "%Y%m%d")
-            except ValueError:  # a text, too: both of them raise it
-                return _fail("Invalid date", 4002, http=400)
-        if first > last or last > today:
-            return _fail("Invalid date range", 4004, http=400)
-        return None
+            return fail(f'["Invalid event : {event}"]', 400, http=200)
+        return refused_dates(first, last, self.today())
+
+    def today(self) -> int:
+        """The day in the project's time zone, YYYYMMDD."""
+        zone = pytz.timezone(self.account.timezone)
+        return int(datetime.fromtimestamp(self.now(), zone).strftime("%Y%m%d"))
 
     async def _page(self, request: web.Request) -> web.StreamResponse:
         raw = request.rel_url.raw_query_string.partition("cursor=")[2]
         if raw not in self._cursors:
             if unquote(raw) in self._cursors:  # encoded a second time
-                return _fail("Incorrect Usage", 3, http=200)
-            return _fail("Invalid cursor", "CURSOR_INVALIDATED", http=400)
+                return fail("Incorrect Usage", 3, http=200)
+            return fail("Invalid cursor", "CURSOR_INVALIDATED", http=400)
         number, page = self._cursors[raw]
         export = self._exports[number]
-        if not export.lives(self._now()):
-            return _fail("Invalid cursor", "CURSOR_INVALIDATED", http=400)
-        export.used = self._now()
+        if not export.lives(self.now()):
+            return fail("Invalid cursor", "CURSOR_INVALIDATED", http=400)
+        export.used = self.now()
         content: dict[str, Any] = {"status": "success"}
         if page + 1 < export.pages:
             content["next_cursor"] = self.cursor(number, page + 1)
@@ -307,10 +307,10 @@ class Sandbox:
         if export.not_ready.setdefault(page, self.not_ready) > 0:
             export.not_ready[page] -= 1
             return _not_ready()
-        fault = self._fault(opening=False, page=page)
+        fault = self.fault(opening=False, page=page)
         if fault:
             return await fault(self, request, content)
-        return _json(content)
+        return as_json(content)
 
     def cursor(self, export: int, page: int, salt: str = "") -> str:
         """The cursor of a page, about 2 KB and percent-encoded, as CleverTap hands it out."""
@@ -337,19 +337,15 @@ class Sandbox:
             encoded[number] = orjson.dumps(record)
         return encoded[number]
 
-    async def _schema(self, request: web.Request) -> web.StreamResponse:
-        fault = self._fault(opening=True, page=-1)
-        events = [{"name": name, "status": "Active", "eventCount": 0} for name in self.account.schema()]
-        content = {"status": "success", "events": events}
-        return await fault(self, request, content) if fault else _json(content)
-
-    def _fault(self, opening: bool, page: int) -> "FaultAnswer | None":
+    def fault(self, opening: bool, page: int) -> "FaultAnswer | None":
+        """The fault that strikes an answer, if any."""
         for fault in self.faults:
             if fault.take(opening, page):
                 return FAULTS[fault.name]
         return None
 
-    def _now(self) -> float:
+    def now(self) -> float:
+        """The time in the sandbox, in epoch seconds."""
         return time.time() + self.clock_offset
 
     # ---------------------------------------------------------------- /_sandbox
@@ -389,18 +385,8 @@ class Sandbox:
 # -------------------------------------------------------------------- answers
 
 
-def _json(content: dict[str, Any], http: int = 200) -> web.Response:
-    return web.Response(
-        status=http, body=orjson.dumps(content), content_type="application/json", charset="utf-8"
-    )
-
-
-def _fail(error: str, code: Any, http: int) -> web.Response:
-    return _json({"status": "fail", "error": error, "code": code}, http)
-
-
 def _not_ready() -> web.Response:
-    return _fail("Request still in progress, please retry later", 2, http=200)
+    return fail("Request still in progress, please retry later", 2, http=200)
 
 
 # -------------------------------------------------------------------- faults
@@ -436,8 +422,10 @@ async def _hang(sandbox: Sandbox, request: web.Request, content: dict[str, Any])
 
 
 async def _dead(sandbox: Sandbox, request: web.Request, content: dict[str, Any]) -> web.StreamResponse:
+    if "req_id" in request.query:
+        return fail("Invalid request id", 400, http=400)
     sandbox.export(request).dead = True
-    return _fail("Invalid cursor", "CURSOR_INVALIDATED", http=400)
+    return fail("Invalid cursor", "CURSOR_INVALIDATED", http=400)
 
 
 async def _dead_long(
@@ -445,7 +433,7 @@ async def _dead_long(
 ) -> web.StreamResponse:
     """An export of more than three days dies, as a dense one does that outlives its cursors."""
     first, last = sandbox.export(request).days
-    return await _dead(sandbox, request, content) if last - first > 2 else _json(content)
+    return await _dead(sandbox, request, content) if last - first > 2 else as_json(content)
 
 
 async def _dead_second(
@@ -453,7 +441,7 @@ async def _dead_second(
 ) -> web.StreamResponse:
     """Every second export dies."""
     export, _ = sandbox.position(request)
-    return await _dead(sandbox, request, content) if export % 2 else _json(content)
+    return await _dead(sandbox, request, content) if export % 2 else as_json(content)
 
 
 def _with_cursor(salt: str | None, page: Callable[[int], int], records: bool) -> FaultAnswer:
@@ -467,7 +455,7 @@ def _with_cursor(salt: str | None, page: Callable[[int], int], records: bool) ->
         content["next_cursor"] = sandbox.cursor(export, max(page(number), 0), unseen)
         if not records:
             content["records"] = []
-        return _json(content)
+        return as_json(content)
 
     return answer
 
@@ -477,11 +465,18 @@ def _as_partial(content: dict[str, Any]) -> web.Response:
     if "next_cursor" in content:
         content = {**content, "status": "partial", "cursor": content["next_cursor"]}
         del content["next_cursor"]
-    return _json(content)
+    return as_json(content)
+
+
+def _withheld(content: dict[str, Any]) -> web.Response:
+    """Three records fewer: a loss that the counts alone can tell."""
+    if "records" in content:
+        content["records"] = orjson.loads(bytes(content["records"].contents))[3:]
+    return as_json(content)
 
 
 def _without(*keys: str) -> FaultAnswer:
-    return _answer(lambda content: _json({k: v for k, v in content.items() if k not in keys}))
+    return _answer(lambda content: as_json({k: v for k, v in content.items() if k not in keys}))
 
 
 _HTML = "<html><body>Sign in to the hotel's network</body></html>"
@@ -489,9 +484,9 @@ _HTML = "<html><body>Sign in to the hotel's network</body></html>"
 FAULTS: dict[str, FaultAnswer] = {
     "not_ready": _answer(lambda _: _not_ready()),
     "accepted": _answer(lambda _: web.Response(status=202)),
-    "throttled": _answer(lambda _: _fail("Please wait", 1, http=200)),
-    "too_many": _answer(lambda _: _fail("Too many concurrent requests", 429, http=429)),
-    "error_500": _answer(lambda _: _fail("An unknown error occurred", 500, http=500)),
+    "throttled": _answer(lambda _: fail("Please wait", 1, http=200)),
+    "too_many": _answer(lambda _: fail("Too many concurrent requests", 429, http=429)),
+    "error_500": _answer(lambda _: fail("An unknown error occurred", 500, http=500)),
     "error_503": _answer(lambda _: web.Response(status=503, text=_HTML, content_type="text/html")),
     "reset": _half,
     "hang": _hang,
@@ -500,27 +495,28 @@ FAULTS: dict[str, FaultAnswer] = {
     ),
     "html": _answer(lambda _: web.Response(text=_HTML, content_type="text/html")),
     "empty_body": _answer(lambda _: web.Response()),
-    "empty_object": _answer(lambda _: _json({})),
+    "empty_object": _answer(lambda _: as_json({})),
     "no_status": _without("status"),
     "success_with_error": _answer(
-        lambda _: _json({"status": "success", "error": "This has not been completed"})
+        lambda _: as_json({"status": "success", "error": "This has not been completed"})
     ),
-    "lost_cursor": _answer(lambda _: _json({"status": "success"})),
+    "lost_cursor": _answer(lambda _: as_json({"status": "success"})),
     "empty_page": _with_cursor("again", lambda page: page, records=False),
     "partial": _answer(_as_partial),
     "partial_without_cursor": _answer(
-        lambda c: _json({"status": "partial", "records": c.get("records", [])})
+        lambda c: as_json({"status": "partial", "records": c.get("records", [])})
     ),
     "dead_cursor": _dead,
     "dead_long": _dead_long,
     "dead_second": _dead_second,
     "repeated_cursor": _with_cursor(None, lambda page: page, records=True),
     "cycle": _with_cursor(None, lambda page: page - 1, records=True),
-    "incorrect_usage": _answer(lambda _: _fail("Incorrect Usage", 3, http=200)),
+    "incorrect_usage": _answer(lambda _: fail("Incorrect Usage", 3, http=200)),
     "fail_with_records": _answer(
-        lambda c: _json({**c, "status": "fail", "error": "Shard 7 unavailable", "code": 77})
+        lambda c: as_json({**c, "status": "fail", "error": "Shard 7 unavailable", "code": 77})
     ),
-    "unauthorized": _answer(lambda _: _fail("Invalid Credentials", 401, http=401)),
+    "withheld": _answer(_withheld),
+    "unauthorized": _answer(lambda _: fail("Invalid Credentials", 401, http=401)),
 }
 
 

@@ -1,0 +1,196 @@
+"""The sandbox's other endpoints: what the fact sheet says of each, quirks included."""
+
+from collections.abc import Callable
+from datetime import datetime, timedelta, timezone
+from typing import TYPE_CHECKING, Any
+
+import orjson
+from aiohttp import web
+
+from source_clevertap.sandbox import tables
+
+if TYPE_CHECKING:
+    from source_clevertap.sandbox.server import Sandbox
+
+POLLS = 2  # how often a count is partial before it is done
+FIRST_REQ_ID = 2**53 + 1  # more than a float can hold
+NO_REPORT: tuple[Callable[[], web.Response], ...] = (
+    lambda: web.Response(status=409),
+    lambda: fail("This target has no result as of yet", 500, http=500),
+    lambda: as_json({"status": "success", "error": "This target hasn't been completed", "code": 200}),
+    lambda: as_json({"status": "fail", "error": "This target hasn't been completed"}),
+)
+
+Answer = dict[str, Any] | web.Response
+
+
+class Tables:
+    """Handlers for everything but the exports of events and profiles."""
+
+    def __init__(self, sandbox: "Sandbox") -> None:
+        self.sandbox, self.account = sandbox, sandbox.account
+        self._counts: dict[int, tuple[str, dict[str, Any], int]] = {}
+
+    def register(self, router: web.UrlDispatcher) -> None:
+        """Adds the routes."""
+        router.add_get("/getSchema", self._answers(self._schema))
+        router.add_post("/1/targets/list.json", self._answers(self._campaigns))
+        router.add_post("/1/targets/result.json", self._answers(self._report))
+        router.add_post("/1/message/report.json", self._answers(self._messages))
+        router.add_get("/v1/contentBlock/list", self._answers(self._blocks))
+        router.add_get("/category-groups", self._answers(self._groups))
+        router.add_get("/v2/catalogs", self._answers(self._catalogs))
+        for name in ("trends", "profiles"):
+            router.add_post(f"/1/counts/{name}.json", self._answers(self._count, opening=True))
+            router.add_get(f"/1/counts/{name}.json", self._answers(self._poll))
+
+    def _answers(
+        self, answer: Callable[[web.Request, dict[str, Any]], Answer], opening: bool = False
+    ) -> Callable[[web.Request], Any]:
+        """A handler that decodes the body, and lets a fault strike."""
+
+        async def handle(request: web.Request) -> web.StreamResponse:
+            try:
+                body = orjson.loads(await request.read() or b"{}")
+            except orjson.JSONDecodeError:
+                return fail("Incorrect Usage", 3, http=400)
+            right = answer(request, body)
+            if isinstance(right, web.Response):
+                return right
+            fault = self.sandbox.fault(opening, page=-1 if opening else _page(request))
+            return await fault(self.sandbox, request, right) if fault else as_json(right)
+
+        return handle
+
+    def _now(self) -> datetime:
+        return datetime.fromtimestamp(self.sandbox.now(), timezone.utc)
+
+    def _schema(self, request: web.Request, body: dict[str, Any]) -> Answer:
+        if request.query.get("type") == "events":
+            return {"status": "success", "events": tables.event_schema(self.account)}
+        if request.query.get("type") == "userProperties":
+            return {"userProperties": tables.user_properties(self.account)}
+        return fail("Incorrect Usage", 3, http=400)
+
+    def _campaigns(self, request: web.Request, body: dict[str, Any]) -> Answer:
+        first, last = body.get("from"), body.get("to")
+        refused = refused_dates(first, last)
+        if refused or first is None or last is None:
+            return refused or fail("Invalid date", 4002, http=400)
+        rows = tables.campaigns(self.account, first, last)
+        if not rows and first % 2 == 0:
+            return {"status": "success"}
+        return {"status": "success", "targets": rows}
+
+    def _report(self, request: web.Request, body: dict[str, Any]) -> Answer:
+        numbers = {tables.campaign_id(number): number for number in range(1000)}
+        if type(body.get("id")) is not int or body["id"] not in numbers:
+            return fail("Invalid campaign id", 400, http=400)
+        report = tables.campaign_report(numbers[body["id"]])
+        if isinstance(report, int):
+            return NO_REPORT[report]()
+        return {"status": "success", "result": report}
+
+    def _messages(self, request: web.Request, body: dict[str, Any]) -> Answer:
+        refused = refused_dates(body.get("from"), body.get("to"), self.sandbox.today())
+        if refused:
+            return refused
+        rows = tables.messages(self.account, int(body["from"]), int(body["to"]), self._now())
+        return {"status": "success", "total_results": len(rows), "messages": rows}
+
+    def _blocks(self, request: web.Request, body: dict[str, Any]) -> Answer:
+        if "content_blocks" in self.sandbox.features_off:
+            return fail("Content blocks are not enabled on this account", 403, http=403)
+        query = request.query
+        since = query.get("updatedFrom", "")
+        if since and not (len(since) == 24 and since[19] == "." and since.endswith("Z")):
+            return fail("Enter date in ISO format", 400, http=400)
+        page, size = int(query.get("pageNumber", 1)), min(int(query.get("pageSize", 20)), 100)
+        rows = [row for row in tables.content_blocks(self.account) if row["updatedAt"] >= since]
+        return {
+            "contentBlocks": rows[(page - 1) * size : page * size],
+            "total": len(rows),
+            "pageNumber": page,
+            "pageSize": size,
+        }
+
+    def _groups(self, request: web.Request, body: dict[str, Any]) -> Answer:
+        return {"status": "success", "list": tables.category_groups(self.account)}
+
+    def _catalogs(self, request: web.Request, body: dict[str, Any]) -> Answer:
+        if "catalogs" in self.sandbox.features_off:
+            return fail("Catalog feature is not enabled for this account.", 401, http=401)
+        page, size = (int(request.query.get(name, n)) for name, n in (("page", 0), ("size", 20)))
+        size = min(size, 100)
+        rows = tables.catalogs(self.account)
+        if request.query.get("sortOrder") != "ASC":
+            rows.reverse()
+        return {"status": "success", "catalogs": rows[page * size : (page + 1) * size]}
+
+    # ---------------------------------------------------------------- counts
+
+    def _count(self, request: web.Request, body: dict[str, Any]) -> Answer:
+        event, first, last = (body.get(name) for name in ("event_name", "from", "to"))
+        if not tables.countable(self.account, event):
+            return fail(f'["Invalid event : {event}"]', 400, http=200)
+        refused = refused_dates(first, last, self.sandbox.today())
+        if refused or first is None or last is None:
+            return refused or fail("Invalid date", 4002, http=400)
+        if request.path.endswith("profiles.json"):
+            done: dict[str, Any] = {"count": tables.profile_count(self.account, str(event), first, last)}
+        else:
+            groups = body.get("groups")
+            if not isinstance(groups, dict) or _day(last) - _day(first) >= timedelta(366):
+                return fail("Invalid group", 400, http=400)
+            counts = tables.daily_counts(self.account, str(event), first, last, self._now())
+            if first % 2:  # days without any may be there or not; no order
+                counts = {**{f"{_day(last):%Y%m%d}": 0}, **dict(reversed(counts.items()))}
+            done = dict.fromkeys(groups, counts)
+        if len(self.sandbox.requests) % 5 == 0:  # done at once, as when it was cached
+            return {"status": "success", **done}
+        req_id = FIRST_REQ_ID + 2 * len(self._counts)
+        self._counts[req_id] = (request.path, done, POLLS)
+        return {"status": "partial", "req_id": req_id}
+
+    def _poll(self, request: web.Request, body: dict[str, Any]) -> Answer:
+        text = request.query.get("req_id", "")
+        path, done, polls = self._counts.get(int(text) if text.isdecimal() else 0, ("", {}, 0))
+        if path != request.path:
+            return fail("Invalid request id", 400, http=400)
+        if polls:
+            self._counts[int(text)] = (path, done, polls - 1)
+            return {"status": "partial", "req_id": int(text)}
+        return {"status": "success", **done}
+
+
+def as_json(content: dict[str, Any], http: int = 200) -> web.Response:
+    """An answer."""
+    return web.Response(
+        status=http, body=orjson.dumps(content), content_type="application/json", charset="utf-8"
+    )
+
+
+def fail(error: str, code: Any, http: int) -> web.Response:
+    """A refusal, which may well come with HTTP 200."""
+    return as_json({"status": "fail", "error": error, "code": code}, http)
+
+
+def refused_dates(first: Any, last: Any, today: int = 99991231) -> web.Response | None:
+    """A refusal, if these are no days YYYYMMDD in their order, or later than today."""
+    for day in (first, last):
+        try:
+            datetime.strptime(f"{day:08d}", "%Y%m%d")
+        except (ValueError, TypeError):  # a text, too
+            return fail("Invalid date", 4002, http=400)
+    if first > last or last > today:
+        return fail("Invalid date range", 4004, http=400)
+    return None
+
+
+def _day(number: int) -> datetime:
+    return datetime.strptime(str(number), "%Y%m%d")
+
+
+def _page(request: web.Request) -> int:
+    query = request.query
+    return int(query["pageNumber"]) - 1 if "pageNumber" in query else int(query.get("page", 0))

@@ -1,0 +1,212 @@
+"""The rest of the sandbox's account: what its campaigns, reports, blocks and counts hold, and the truth.
+
+As in account.py, the same account gives the same records on any machine.
+"""
+
+from collections import Counter
+from collections.abc import Iterable
+from datetime import date, datetime, timedelta, timezone
+from functools import lru_cache
+from random import Random
+from typing import Any
+
+import pytz
+
+from source_clevertap.sandbox.account import (
+    EVENTS,
+    NOT_EXPORTABLE,
+    UNREADABLE,
+    Account,
+)
+
+Row = dict[str, Any]
+
+CAMPAIGN_DAYS = 17  # one campaign every so many days
+CAMPAIGNS_END = date(2030, 1, 1)
+MESSAGE_DAYS = 9
+COUNTS_MOVE_FOR_DAYS = 25  # after a message's start
+BLOCKS, CATALOGS = 250, 130
+NO_REPORT_FORMS = 4
+
+_CHANNELS = ("Push", "email", "SMS", "web_pop_up")
+
+
+def event_schema(account: Account) -> list[Row]:
+    """What getSchema tells of events: `name`, and fields that no page documents."""
+    return [
+        {"name": name, "status": ("Active", "Inactive", "Discarded")[number % 3], "eventCount": number}
+        for number, name in enumerate(account.schema())
+    ]
+
+
+def user_properties(account: Account) -> list[Row]:
+    """What getSchema tells of profile properties."""
+    types: tuple[Any, ...] = ("String", "Integer", ["Mixed", "List"], None)
+    names = ("Customer Type", "last.score", "citt\u00e0", "tags", "nested \u2603", "it's {{ 7 }}")
+    return [
+        {"name": name, "dataType": types[number % 4], "properties": {"required": number % 2 == 0}}
+        for number, name in enumerate(names)
+    ]
+
+
+def campaigns(account: Account, first: int = 0, last: int = 99991231) -> list[Row]:
+    """The campaigns whose scheduled start lies from day `first` to `last` (YYYYMMDD)."""
+    rows = []
+    for number in range((CAMPAIGNS_END - account.first_day).days // CAMPAIGN_DAYS):
+        day = f"{account.first_day + timedelta(number * CAMPAIGN_DAYS):%Y%m%d}"
+        if first <= int(day) <= last:
+            rows.append(
+                {
+                    "id": campaign_id(number),
+                    "name": f"Campaign {number} \u2603",
+                    "scheduled_on": f"{day} 10:30" if number % 2 else int(f"{day}1030"),
+                    "status": ("completed", "running", "stopped", "paused", "pending")[number % 5],
+                }
+            )
+    return rows
+
+
+def campaign_id(number: int) -> int:
+    """Ids from below 2^31 to above it."""
+    return 1457432766 + number * 100_000_007
+
+
+def campaign_report(number: int) -> Row | int:
+    """A campaign's result, or which of the four forms of "no report yet" it answers with (0 to 3)."""
+    if number % 2:
+        return number // 2 % NO_REPORT_FORMS
+    result: Row = {"sent": number * 10, "clicked": number}
+    if number % 6 == 0:
+        result["viewed"] = {"Android": number, "iOS": None}
+    return result
+
+
+def campaign_reports(account: Account, first: int = 0, last: int = 99991231) -> list[Row]:
+    """What a complete read of all reports must deliver."""
+    numbers = {campaign_id(n): n for n in range(10_000)}
+    reports = [
+        (row["id"], campaign_report(numbers[row["id"]])) for row in campaigns(account, first, last)
+    ]
+    return [
+        {"campaign_id": key, "result": report} for key, report in reports if isinstance(report, dict)
+    ]
+
+
+def messages(account: Account, first: int, last: int, now: datetime) -> list[Row]:
+    """Reports of the messages that started from day `first` to `last`, with their counts at `now`."""
+    rows = []
+    for number in range((CAMPAIGNS_END - account.first_day).days // MESSAGE_DAYS):
+        rng = Random(account.seed * 7 + number)
+        start = datetime(*account.first_day.timetuple()[:3]) + timedelta(
+            days=number * MESSAGE_DAYS, seconds=rng.randrange(86400)
+        )
+        if not first <= int(f"{start:%Y%m%d}") <= last:
+            continue
+        moved = min(max((now.replace(tzinfo=None) - start).days, 0), COUNTS_MOVE_FOR_DAYS)
+        rows.append(
+            {
+                "message id": campaign_id(number),
+                "message_name": f"Message {number}",
+                "channel": _CHANNELS[number % 4],
+                "delivery": "One time",
+                "start_date": f"{start:%d %b, %Y %H:%M:%S}",
+                "status": "Completed" if moved == COUNTS_MOVE_FOR_DAYS else "Running",
+                "labels": ["x", "\u00e9"] if number % 2 else None,
+                "device": ["android"],
+                "conversion_event": "Charged",
+                "sent": 100 * (moved + 1),
+                "viewed": 40 * moved,
+                "clicked": 3 * moved,
+            }
+        )
+    return rows
+
+
+def message_times(account: Account, rows: Iterable[Row]) -> dict[int, str]:
+    """The start of each message in UTC, by its id."""
+    zone = pytz.timezone(account.timezone)
+    times = {}
+    for row in rows:
+        local = datetime.strptime(row["start_date"], "%d %b, %Y %H:%M:%S")
+        moment = zone.localize(local, is_dst=True).astimezone(timezone.utc)
+        times[row["message id"]] = f"{moment:%Y-%m-%dT%H:%M:%SZ}"
+    return times
+
+
+def content_blocks(account: Account) -> list[Row]:
+    """All content blocks, the latest changed ones first."""
+    rows = []
+    for number in range(BLOCKS):
+        created = datetime(2024, 2, 1, 6, 29, 48, 965000) + timedelta(hours=number * 31)
+        updated = created + timedelta(hours=number % 3 * 500, milliseconds=number)
+        rows.append(
+            {
+                "id": 123456789 + number,
+                "name": f"Block {number}",
+                "type": "HTML" if number % 2 else "Text",
+                "content": f"<html>{number} \u2603 {{{{ 7 * 7 }}}}</html>",
+                "createdAt": _iso(created) if number % 5 else int(created.timestamp() * 1000),
+                "createdBy": "author@example.com",
+                "updatedAt": _iso(updated),
+                "updatedBy": "author@example.com",
+            }
+        )
+    return sorted(rows, key=lambda row: str(row["updatedAt"]), reverse=True)
+
+
+def category_groups(account: Account) -> list[Row]:
+    """The subscription groups."""
+    return [
+        {
+            "name": f"Group {key}",
+            "key": key,
+            "description": "Newsletter" if key % 2 else None,
+            "channels": ["Email", "SMS"][: key % 3],
+            "updated_on": 1597812749 + key,
+            "created_on": 1597812749,
+        }
+        for key in range(1, 8)
+    ]
+
+
+def catalogs(account: Account) -> list[Row]:
+    """The product catalogs."""
+    return [
+        {
+            "id": 100 + number,
+            "catalogName": f"catalog {number}",
+            "catalogSchema": [{"name": "brand", "type": "string", "filterable": number % 2 == 0}],
+            "status": "ACTIVE" if number % 4 else "INACTIVE",
+        }
+        for number in range(CATALOGS)
+    ]
+
+
+def daily_counts(
+    account: Account, event: str, first: int, last: int, now: datetime | None = None
+) -> dict[str, int]:
+    """How often an event was raised on each day that it was: by the day that `ts` says."""
+    days = _days(account, event)
+    by_day = Counter(days[n] for n in account.raised(event, 19700101, 99991231, now) if n in days)
+    return {day: count for day, count in sorted(by_day.items()) if first <= int(day) <= last}
+
+
+@lru_cache(maxsize=2000)
+def _days(account: Account, event: str) -> dict[int, str]:
+    numbers = account.raised(event, 19700101, 99991231)
+    times = {number: account.ts(event, number) for number in numbers}
+    return {number: str(ts)[:8] for number, ts in times.items() if ts not in UNREADABLE}
+
+
+def countable(account: Account, event: Any) -> bool:
+    """Whether counts know the event: also those that cannot be exported."""
+    return account.knows(event) or event in NOT_EXPORTABLE
+
+
+def profile_count(account: Account, event: str, first: int, last: int) -> int:
+    """How many users raised the event."""
+    return sum(1 for _ in account.active(event, first, last)) if event in EVENTS else 0
+
+
+def _iso(moment: datetime) -> str:
+    return f"{moment:%Y-%m-%dT%H:%M:%S}.{moment.microsecond // 1000:03d}Z"
