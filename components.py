@@ -1,10 +1,12 @@
-"""What manifest.yaml cannot say about CleverTap's exports.
+"""What manifest.yaml cannot say about CleverTap.
 
 The manifest declares every request, answer, wait, window and field. In the order in which data flows,
-the classes here choose the events to read (`EventRouter`, `ExportState`), hold the two steps of an
-export together (`ExportRequester`: open it by POST, page through it by GET), tell a page from
-everything else that CleverTap may answer with HTTP 200 (`CleverTapErrorHandler`), and give records
-what they lack (`EventKeys`, `ProfileKeys`). The last functions check the configuration.
+the classes here choose what to read (`EventRouter`, `DayWindows`, `CampaignRouter`, `ExportState`),
+send the requests of a table (`AnswerRequester`), of a count that is asked for until it is done
+(`PolledRequester`) and of an export (`ExportRequester`: open it by POST, page through it by GET), tell
+an answer from everything else that CleverTap may send with HTTP 200 (`CleverTapErrorHandler`), and give
+records what they lack (`EventKeys`, `ProfileKeys`, `MessageKeys`). The last functions check the
+configuration.
 
 One instance of each class serves all slices of a stream, on several threads: nothing about a read
 is kept on it. The state of an export travels in the page token (`ExportPosition`), what the slices
@@ -22,7 +24,7 @@ import time
 from array import array
 from collections.abc import Callable, Iterable, Iterator, Mapping, MutableMapping
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta
+from datetime import date, datetime, timedelta
 from functools import lru_cache
 from typing import Any, TypedDict
 
@@ -34,9 +36,16 @@ from airbyte_cdk.models import FailureType
 from airbyte_cdk.sources.declarative.extractors.record_extractor import RecordExtractor
 from airbyte_cdk.sources.declarative.interpolation import InterpolatedString
 from airbyte_cdk.sources.declarative.migrations.state_migration import StateMigration
-from airbyte_cdk.sources.declarative.partition_routers import ListPartitionRouter
+from airbyte_cdk.sources.declarative.partition_routers import (
+    ListPartitionRouter,
+    SinglePartitionRouter,
+    SubstreamPartitionRouter,
+)
 from airbyte_cdk.sources.declarative.requesters import HttpRequester
-from airbyte_cdk.sources.declarative.requesters.error_handlers import DefaultErrorHandler
+from airbyte_cdk.sources.declarative.requesters.error_handlers import (
+    DefaultErrorHandler,
+    HttpResponseFilter,
+)
 from airbyte_cdk.sources.declarative.requesters.paginators.strategies.pagination_strategy import (
     PaginationStrategy,
 )
@@ -109,7 +118,7 @@ class EventsOfRead(TypedDict):
 
 @dataclass
 class EventRouter(ListPartitionRouter):
-    """Partitions of an export stream: one for each event, and the start_date that it is read from.
+    """Partitions of a stream that is read by event: each event, and the start_date it is read from.
 
     `values` are the events that the user typed. With the setting all_events, a stream that
     `takes_all_events` has those of CleverTap's schema (`event_schema`, a GET) instead, less
@@ -160,7 +169,7 @@ class EventRouter(ListPartitionRouter):
         if read["refused"]:
             LOGGER.warning(
                 f"CleverTap does not let {len(read['refused'])} of {len(read['names'])} events be "
-                f"exported; they were skipped: {', '.join(sorted(read['refused']))}. To be rid of this "
+                f"read; they were skipped: {', '.join(sorted(read['refused']))}. To be rid of this "
                 "warning, list them in excluded_event_names."
             )
         return {
@@ -173,8 +182,8 @@ class EventRouter(ListPartitionRouter):
         except AirbyteTracedException as error:
             error.message = f"The list of all events: {_message(error)}"
             raise
-        schema = (page_of(response) if response is not None else None) or {}
-        names = dict.fromkeys(str(event.get("name") or "") for event in schema["events"])
+        schema = rows_of(response, "events", "list") if response is not None else None
+        names = dict.fromkeys(str(event.get("name") or "") for event in schema or ())
         if "" in names:
             raise AirbyteTracedException(
                 message="The list of all events: CleverTap sent one without a name.",
@@ -189,6 +198,68 @@ class EventRouter(ListPartitionRouter):
                 failure_type=FailureType.config_error,
             )
         return left
+
+
+@dataclass
+class DayWindows(SinglePartitionRouter):
+    """Partitions {from, to}, YYYYMMDD: windows of `days` days from start_date to end_date.
+
+    Without an end_date they end `days_ahead` days after today, for campaigns are listed by the day that
+    they are scheduled for.
+    """
+
+    config: Config
+    days: int = 36500
+    days_ahead: int = 0
+
+    def stream_slices(self) -> Iterable[StreamSlice]:
+        """The windows; both ends are included, so they share no day."""
+        last = date.fromisoformat(last_day(self.config, self.days_ahead))
+        first = datetime.strptime(str(self.config["start_date"]), "%Y%m%d").date()
+        while first <= last:
+            end = min(first + timedelta(self.days - 1), last)
+            window = {"from": int(f"{first:%Y%m%d}"), "to": int(f"{end:%Y%m%d}")}
+            yield StreamSlice(partition=window, cursor_slice={})
+            first = end + timedelta(1)
+
+
+class Tally:
+    """How many partitions of a read were asked for, and how many of them CleverTap had nothing for.
+
+    It travels with the slices, for they are made on one thread and asked for on others. Its one line
+    is logged when the last of them is done.
+    """
+
+    def __init__(self, text: str) -> None:
+        self._text, self._lock = text, threading.Lock()
+        self._made = self._done = self._without = 0
+        self._all_made = False
+
+    def count(self, made: int = 0, done: int = 0, without: int = 0, all_made: bool = False) -> None:
+        """Adds to the figures."""
+        with self._lock:
+            self._made, self._done = self._made + made, self._done + done
+            self._without, self._all_made = self._without + without, self._all_made or all_made
+            if self._all_made and self._done == self._made and self._without:
+                LOGGER.info(self._text.format(without=self._without, made=self._made))
+
+
+@dataclass
+class CampaignRouter(SubstreamPartitionRouter):
+    """Partitions: each campaign of the parent stream once, with a tally of those without a report."""
+
+    def stream_slices(self) -> Iterable[StreamSlice]:
+        """A slice for each campaign."""
+        tally = Tally("{without} of {made} campaigns have no report yet; they were skipped.")
+        seen = set()
+        for part in super().stream_slices():
+            if part["campaign_id"] not in seen:
+                seen.add(part["campaign_id"])
+                tally.count(made=1)
+                yield StreamSlice(
+                    partition=part.partition, cursor_slice={}, extra_fields={"tally": tally}
+                )
+        tally.count(all_made=True)
 
 
 @dataclass
@@ -328,49 +399,63 @@ def is_page(response: requests.Response) -> bool:
     return may_be_last or (page.get("status") in ("success", "partial") and bool(cursor))
 
 
-def is_list(response: requests.Response, key: str) -> bool:
-    """Whether a response is a whole answer of another endpoint: a list of objects under `key`."""
-    page = _answer(response) or {}
-    values = page.get(key)
-    return (
-        page.get("status", "success") == "success"
-        and isinstance(values, list)
-        and all(isinstance(value, dict) for value in values)
-    )
+def rows_of(response: requests.Response, key: str, kind: str) -> list[Any] | None:
+    """The rows of a whole answer of another endpoint than the exports; None if it is not whole.
+
+    `key` is where they lie; `*` is the only list that the answer has, where no page tells its name.
+    `kind` is what must lie there: a `list` of objects (its `total_results`, if told, must have come);
+    an `optional_list`, which is left out if it is empty; `days`, a count for each YYYYMMDD; a `number`;
+    an `object`.
+    """
+    page = _answer(response)
+    if page is None or page.get("status", "success" if kind == "list" else None) != "success":
+        return None
+    lists = [value for value in page.values() if isinstance(value, list)]
+    value = page.get(key) if key != "*" else lists[0] if len(lists) == 1 else None
+    if kind == "optional_list" and key not in page:
+        value = []
+    if kind in ("list", "optional_list"):
+        total = page.get("total_results", 0)
+        if not isinstance(value, list) or not all(isinstance(row, dict) for row in value):
+            return None
+        return value if isinstance(total, int) and len(value) >= total else None
+    if kind == "days":
+        if not isinstance(value, dict) or not all(map(_is_count, value.values())):
+            return None
+        if not all(map(_is_date, value)):
+            return None
+        return [{"date": f"{d[:4]}-{d[4:6]}-{d[6:]}", "count": value[d]} for d in sorted(value)]
+    whole = _is_count(value) if kind == "number" else isinstance(value, dict)
+    return [{key: value}] if whole else None
+
+
+def _is_count(value: Any) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool)
 
 
 @dataclass
-class ExportRequester:
-    """Sends the requests of an export: `open` by POST while there is no cursor, then `page` by GET.
+class AnswerRequester:
+    """Sends the requests of a table: `open`, an ordinary HttpRequester of the manifest.
 
-    Both are ordinary HttpRequesters of the manifest. `filters` names the setting whose JSON joins the
-    body of the POST. A dead cursor (the manifest's RESET_PAGINATION) opens the export again. If the
-    new one dies too, the window is halved, down to a day, where the CDK can do that; a day, or a
-    window of an older CDK, is opened again at most `max_reopens` times. (The CDK's own reset allows
-    one.) Rows already read then come again, with the same keys. A cursor that comes twice would page
-    for ever: it ends the read. Every error is given the stream, event and dates.
-
-    An event that CleverTap refuses is noted as such if the manifest says IGNORE, and its other windows
-    are passed over; if all events of the read are refused, that is a config_error.
+    Every error is given the stream, and the event, campaign and dates that were asked for. What the
+    manifest says to IGNORE is told: of events in one warning at the end of the stream (`EventRouter`),
+    of campaigns in one line (`CampaignRouter`), of a whole stream in a warning here.
     """
 
     open: HttpRequester
-    page: HttpRequester
     config: Config
-    filters: str = ""
-    max_reopens: int = 5
 
     def __post_init__(self) -> None:
-        self._filters = json.loads(self.config.get(self.filters) or "{}")
         # Bodies are read by `page_of`. Otherwise the CDK's debug log would print the records.
-        self.open.stream_response = self.page.stream_response = True
+        self.open.stream_response = True
         # The CDK masks a secret as it was typed, but prints headers with quotes and such escaped.
-        printed = repr(str(self.config.get("passcode", "")))[1:-1]
-        for escaped in (printed, json.dumps(printed)[1:-1]):
-            add_to_secrets(escaped)
+        for name in ("passcode", "project_token"):
+            printed = repr(str(self.config.get(name) or ""))[1:-1]
+            for escaped in (printed, json.dumps(printed)[1:-1]) if printed else ():
+                add_to_secrets(escaped)
 
     def get_url(self, **context: Any) -> str:
-        """The URL that opens the export (the CDK asks for it when it builds the paginator)."""
+        """The URL of the first request (the CDK asks for it when it builds the paginator)."""
         return self.open.get_url(**context)
 
     def get_url_base(self, **context: Any) -> str:
@@ -384,62 +469,133 @@ class ExportRequester:
         log_formatter: Callable[[requests.Response], Any] | None = None,
         **_: Any,
     ) -> requests.Response | None:
-        """Fetches the page that `next_page_token` stands at, or opens the export.
+        """Fetches what `next_page_token` stands for; without one, the first answer.
 
-        Raises AirbyteTracedException, its message saying stream, event and dates.
+        Returns None where there is nothing to read. Raises AirbyteTracedException, its message saying
+        stream, event and dates.
         """
-        position: ExportPosition | None = (next_page_token or {}).get("next_page_token")
+        request = {"stream_slice": stream_slice, "next_page_token": next_page_token}
         try:
-            if position:
-                self._refuse_repeated_cursor(position)
-                try:
-                    response = self.page.send_request(
-                        stream_slice=stream_slice,
-                        next_page_token=next_page_token,
-                        log_formatter=log_formatter,
-                    )
-                    vars(response)["export_twins"] = position["twins"]
-                    return response
-                except PaginationResetRequiredException:
-                    self._split_or_count_reopening(position, stream_slice)
-            return self._open(stream_slice, log_formatter)
+            return self._send({**request, "log_formatter": log_formatter})
         except PaginationResetRequiredException as error:
             raise AirbyteTracedException(
-                message=f"{self._export(stream_slice)}: CleverTap refused to open the export.",
+                message=f"{self._asked(stream_slice)}: CleverTap refused the first request as one that "
+                "came too late. Sync again.",
                 failure_type=FailureType.transient_error,
             ) from error
         except AirbyteTracedException as error:
-            error.message = f"{self._export(stream_slice)}: {_message(error)}"
+            error.message = f"{self._asked(stream_slice)}: {_message(error)}"
             raise
 
-    def _open(
-        self,
-        stream_slice: StreamSlice | None,
-        log_formatter: Callable[[requests.Response], Any] | None,
-    ) -> requests.Response | None:
-        read: EventsOfRead | None = stream_slice.extra_fields.get("read") if stream_slice else None
-        event = stream_slice["event_name"] if stream_slice else ""
-        if read and event in read["refused"] - read["opened"]:
+    def _send(self, request: Page) -> requests.Response | None:
+        return self._open(request)
+
+    def _open(self, request: Page, **more: Any) -> requests.Response | None:
+        """Sends `open`; None if CleverTap refuses it and the manifest says IGNORE."""
+        stream_slice: StreamSlice | None = request["stream_slice"]
+        shared = stream_slice.extra_fields if stream_slice else {}
+        read: EventsOfRead | None = shared.get("read")
+        tally: Tally | None = shared.get("tally")
+        if read and stream_slice and stream_slice["event_name"] in read["refused"] - read["opened"]:
             return None
-        response = self.open.send_request(
-            stream_slice=stream_slice, request_body_json=self._filters, log_formatter=log_formatter
-        )
-        if response is None or read is None:
-            return response
-        (read["opened"] if is_page(response) else read["refused"]).add(event)
+        response = self.open.send_request(**request, **more)
+        skipped = vars(response).get("skipped") if response is not None else None
+        if read and stream_slice:
+            self._note_event(read, stream_slice["event_name"], skipped is None)
+        elif tally:
+            tally.count(done=1, without=skipped is not None)
+        elif skipped and request["next_page_token"]:
+            raise AirbyteTracedException(message=skipped, failure_type=FailureType.transient_error)
+        elif skipped:
+            LOGGER.warning(f"{self._asked(stream_slice)}: {skipped}")
+        return None if skipped is not None else response
+
+    @staticmethod
+    def _note_event(read: EventsOfRead, event: str, opened: bool) -> None:
+        (read["opened"] if opened else read["refused"]).add(event)
         if event in read["opened"] & read["refused"]:  # it has rows that came, or windows passed over
             raise AirbyteTracedException(
-                message="CleverTap let this event be exported, and did not, in one sync. Sync again.",
+                message="CleverTap let this event be read, and did not, in one sync. Sync again.",
                 failure_type=FailureType.transient_error,
             )
-        if event in read["opened"]:
-            return response
         if len(read["refused"]) == len(read["names"]):
             raise AirbyteTracedException(
-                message=f"CleverTap lets none of the {len(read['names'])} events be exported.",
+                message=f"CleverTap lets none of the {len(read['names'])} events be read.",
                 failure_type=FailureType.config_error,
             )
-        return None
+
+    def _asked(self, stream_slice: StreamSlice | None) -> str:
+        asked = dict(self.open.get_request_body_json(stream_slice=stream_slice) or {})
+        parts = [
+            f"Stream {self.open.name}",
+            *(f"event '{asked[key]}'" for key in ("event_name",) if key in asked),
+            *(f"campaign {asked[key]}" for key in ("id",) if key in asked),
+            *(f"{asked[key]} to {asked['to']}" for key in ("from",) if key in asked),
+        ]
+        return ", ".join(parts)
+
+
+@dataclass
+class PolledRequester(AnswerRequester):
+    """Sends the requests of a count: `open` by POST, then `page` by GET until the count is done.
+
+    The POST may bring it at once, or only a req_id ("partial"). A GET that is partial still is retried
+    as the manifest says; a req_id that CleverTap knows no more begins anew, five times.
+    """
+
+    page: HttpRequester | None = None
+
+    def _send(self, request: Page) -> requests.Response | None:
+        for _ in range(6):
+            response = self._open(request)
+            req_id = (page_of(response) or {}).get("req_id") if response is not None else None
+            if req_id is None or self.page is None:
+                return response
+            self.page.stream_response = True
+            token = {"next_page_token": {"cursor": req_id}}
+            try:
+                return self.page.send_request(**{**request, "next_page_token": token})
+            except PaginationResetRequiredException:
+                LOGGER.info(f"{self._asked(request['stream_slice'])}: it ended; asking once more.")
+        raise AirbyteTracedException(
+            message="CleverTap ended the count six times before it was done. Sync again later.",
+            failure_type=FailureType.transient_error,
+        )
+
+
+@dataclass
+class ExportRequester(AnswerRequester):
+    """Sends the requests of an export: `open` by POST while there is no cursor, then `page` by GET.
+
+    Both are ordinary HttpRequesters of the manifest. `filters` names the setting whose JSON joins the
+    body of the POST. A dead cursor (the manifest's RESET_PAGINATION) opens the export again. If the
+    new one dies too, the window is halved, down to a day, where the CDK can do that; a day, or a
+    window of an older CDK, is opened again at most `max_reopens` times. (The CDK's own reset allows
+    one.) Rows already read then come again, with the same keys. A cursor that comes twice would page
+    for ever: it ends the read.
+    """
+
+    page: HttpRequester | None = None
+    filters: str = ""
+    max_reopens: int = 5
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        self._filters = json.loads(self.config.get(self.filters) or "{}")
+        if self.page is not None:
+            self.page.stream_response = True
+
+    def _send(self, request: Page) -> requests.Response | None:
+        position: ExportPosition | None = (request["next_page_token"] or {}).get("next_page_token")
+        if position and self.page is not None:
+            self._refuse_repeated_cursor(position)
+            try:
+                response = self.page.send_request(**request)
+                vars(response)["export_twins"] = position["twins"]
+                return response
+            except PaginationResetRequiredException:
+                self._split_or_count_reopening(position, request["stream_slice"])
+        return self._open({**request, "next_page_token": None}, request_body_json=self._filters)
 
     def _refuse_repeated_cursor(self, position: ExportPosition) -> None:
         digest = hashlib.blake2b(position["cursor"].encode(), digest_size=12).digest()
@@ -471,12 +627,6 @@ class ExportRequester:
             "Rows already read come again, with the same keys."
         )
 
-    def _export(self, stream_slice: StreamSlice | None) -> str:
-        asked = self.open.get_request_body_json(stream_slice=stream_slice) or {}
-        return "Stream {}, event '{}', {} to {}".format(
-            self.open.name, asked.get("event_name"), asked.get("from"), asked.get("to")
-        )
-
 
 def _message(error: AirbyteTracedException) -> str:
     """What an error says; where retries ran out, the CDK hides our message in its own."""
@@ -488,12 +638,15 @@ def _message(error: AirbyteTracedException) -> str:
 class CleverTapErrorHandler(DefaultErrorHandler):
     """Tells answers from failures by the body, and paces the retries.
 
-    A page (`is_page`) passes, or, where `list_key` is set, an answer with that list (`is_list`). For
-    anything else the manifest's `response_filters` decide, first match wins, and what none of them
-    knows is retried: it is never taken for an answer. While they look, the body is cut down to
-    `status`, `error` and `code`, for the CDK logs failed bodies.
+    A page of an export (`is_page`) passes, or, where `answer_key` is set, an answer that has its rows
+    there (`rows_of`). For anything else the manifest's `response_filters` decide, first match wins, and
+    what none of them knows is retried: it is never taken for an answer. While they look, the body is cut
+    down to `status`, `error` (or `message`), `code` and `http_status`, for the CDK logs failed bodies.
 
-    ignores: unless it is true, response filters that say IGNORE are passed over.
+    answer: the kind of rows, as in `rows_of`. may_be_partial: whether "partial" with a req_id passes, as
+        it does where a count is asked for.
+    skips: filters (IGNORE) for answers that there is nothing to read; they come first, if `skips_if`
+        is true. An IGNORE of a page within an export would end it in silence: only openings have them.
     waits: for each response action that retries, the first and the longest wait in seconds; a wait
         is twice the one before it. A request may wait `max_wait_minutes` in all (the CDK's own
         ceiling is ten minutes and five retries), then its last error is raised as transient_error.
@@ -501,8 +654,11 @@ class CleverTapErrorHandler(DefaultErrorHandler):
     Raises config_error where it is built with a configuration that has `config_problems`.
     """
 
-    list_key: str = ""
-    ignores: str = ""
+    answer_key: str = ""
+    answer: str = "list"
+    may_be_partial: bool = False
+    skips: list[HttpResponseFilter] = field(default_factory=list)
+    skips_if: str = "{{ True }}"
     waits: Mapping[str, list[int]] = field(default_factory=dict)
     max_wait_minutes: str | float = 20
     max_retries: int | str | None = 100_000
@@ -514,8 +670,8 @@ class CleverTapErrorHandler(DefaultErrorHandler):
         # its components.)
         check_config(self.config)
         super().__post_init__(parameters or {})
-        ignores = InterpolatedString.create(self.ignores, parameters=parameters or {})
-        self._ignores = ignores.eval(self.config) is True
+        skips_if = InterpolatedString.create(self.skips_if, parameters=parameters or {})
+        self._skips = self.skips if skips_if.eval(self.config) is True else []
         limit = InterpolatedString.create(str(self.max_wait_minutes), parameters={})
         self._max_wait = 60 * float(limit.eval(self.config))
         self._request = threading.local()  # all attempts of one request run on one thread
@@ -541,20 +697,29 @@ class CleverTapErrorHandler(DefaultErrorHandler):
         return resolution
 
     def _is_answer(self, response: requests.Response) -> bool:
-        return is_list(response, self.list_key) if self.list_key else is_page(response)
+        if not self.answer_key:
+            return is_page(response)
+        page = _answer(response) or {}
+        if self.may_be_partial and page.get("status") == "partial" and _is_count(page.get("req_id")):
+            return True
+        return rows_of(response, self.answer_key, self.answer) is not None
 
     def _resolve(self, response: requests.Response) -> ErrorResolution:
         page = page_of(response) or {}
-        envelope = {key: page[key] for key in ("status", "error", "code") if key in page}
-        if "error" in envelope:
-            envelope["error"] = str(envelope["error"])[:300]
+        envelope: Page = {key: page[key] for key in ("status", "code") if key in page}
+        for key in ("message", "error"):
+            if page.get(key):
+                envelope["error"] = str(page[key])[:300]
+        envelope["http_status"] = response.status_code
         response.json = lambda **_: envelope  # type: ignore[method-assign]
-        for response_filter in self.response_filters or []:
+        for response_filter in [*self._skips, *(self.response_filters or [])]:
             resolution = response_filter.matches(response)
-            if resolution and (self._ignores or response_filter.action != ResponseAction.IGNORE):
+            if resolution:
                 break
         else:
             resolution = ErrorResolution(ResponseAction.RETRY, None, "CleverTap sent no page.")
+        if resolution.response_action == ResponseAction.IGNORE:
+            vars(response)["skipped"] = resolution.error_message or ""
         if resolution.response_action and resolution.response_action.name in self.waits:
             resolution.failure_type = FailureType.transient_error
         return resolution
@@ -645,6 +810,18 @@ class PageRecordExtractor(RecordExtractor):
             records[position] = None
             record[TWINS] = twins
             yield record
+
+
+@dataclass
+class AnswerExtractor(RecordExtractor):
+    """The rows of an answer that is no export (`rows_of`)."""
+
+    answer_key: str
+    answer: str = "list"
+
+    def extract_records(self, response: requests.Response) -> Iterator[MutableMapping[str, Any]]:
+        """The rows as CleverTap sent them; none where the answer was passed over."""
+        yield from rows_of(response, self.answer_key, self.answer) or ()
 
 
 def occurrence(twins: Twins, digest: bytes) -> int:
@@ -800,6 +977,35 @@ class ProfileKeys(RecordTransformation):
         return None
 
 
+@dataclass
+class MessageKeys(RecordTransformation):
+    """Gives a message report a key and a time that a warehouse can use.
+
+    message_id: CleverTap's `message id`, whose name has a space. start_time: `start_date`, which is
+    English text in the project's time zone, in UTC; None if it is of another form.
+    """
+
+    config: Config
+
+    def transform(
+        self,
+        record: dict[str, Any],
+        config: Config | None = None,
+        stream_state: Any = None,
+        stream_slice: StreamSlice | None = None,
+    ) -> None:
+        """Adds the fields to `record`, in place."""
+        record["message_id"] = record.pop("message id", None)
+        try:
+            started = datetime.strptime(str(record.get("start_date")), "%d %b, %Y %H:%M:%S")
+        except ValueError:
+            record["start_time"] = None
+        else:
+            record["start_time"] = utc_time(
+                f"{started:%Y%m%d%H%M%S}", self.config.get("timezone") or "UTC"
+            )
+
+
 def check_config(config: Mapping[str, Any]) -> None:
     """Raises config_error if the configuration has problems, with a sentence for each."""
     problems = config_problems(config)
@@ -815,15 +1021,15 @@ def typed_events(config: Mapping[str, Any]) -> list[str]:
     return [config["event_name"], *(config.get("additional_event_names") or ())]
 
 
-def last_day(config: Mapping[str, Any]) -> str:
-    """The last day to read, YYYY-MM-DD: end_date, but not after today."""
+def last_day(config: Mapping[str, Any], days_ahead: int = 0) -> str:
+    """The last day to read, YYYY-MM-DD: end_date, but not after today, or the days after it."""
     end = str(config.get("end_date") or "99991231")
-    return min(f"{end[:4]}-{end[4:6]}-{end[6:]}", _today(config))
+    return min(f"{end[:4]}-{end[4:6]}-{end[6:]}", _today(config, days_ahead))
 
 
-def _today(config: Mapping[str, Any]) -> str:
+def _today(config: Mapping[str, Any], days_ahead: int = 0) -> str:
     zone = pytz.timezone(config.get("timezone") or "UTC")
-    return datetime.now(zone).strftime("%Y-%m-%d")
+    return (datetime.now(zone) + timedelta(days_ahead)).strftime("%Y-%m-%d")
 
 
 # ---------------------------------------------------------------- the configuration
@@ -890,11 +1096,11 @@ def _setting_problems(config: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
     for name in ("account_id", "passcode", "event_name", "start_date"):
         if name not in config:
             yield name, f"{name} is missing."
-    for name in ("account_id", "passcode"):
+    for name in ("account_id", "passcode", "project_token"):
         # What an HTTP header can carry. The value may be a secret: it is not repeated.
         if not re.fullmatch("[!-~]([ -~]*[!-~])?", str(config.get(name, "-"))):
             yield name, f"{name} has a space at an end, or a character that is not plain ASCII."
-    for name in ("account_id", "passcode", "event_name"):
+    for name in ("account_id", "passcode", "project_token", "event_name"):
         if not isinstance(config.get(name, ""), str):
             yield name, f"{name} must be text, in quotes."
     for name in ("additional_event_names", "excluded_event_names"):
@@ -909,7 +1115,7 @@ def _setting_problems(config: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
     for name in SWITCHES:
         if not isinstance(config.get(name, True), bool):
             yield name, f"{name} must be true or false."
-    for name, least in (("slice_days", 1), ("lookback_days", 0)):
+    for name, least in (("slice_days", 1), ("lookback_days", 0), ("report_lookback_days", 1)):
         days = config.get(name, least)
         if isinstance(days, bool) or not isinstance(days, int) or not least <= days <= 36500:
             yield name, f"{name} must be a whole number, {least} or more."

@@ -5,7 +5,7 @@ import os
 import subprocess
 import sys
 import tempfile
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -28,6 +28,8 @@ Json = dict[str, Any]
 class Output:
     """What one run printed: exit code, records (of all streams, and by stream), and the rest by type.
 
+    by_stream: the records of each stream.
+
     committed: how many records came before the last state message: what a destination is sure to
     have kept if the run was killed.
     """
@@ -36,8 +38,7 @@ class Output:
     stdout: str
     stderr: str
     records: list[Json] = field(default_factory=list)
-    profiles: list[Json] = field(default_factory=list)
-    events: list[Json] = field(default_factory=list)
+    by_stream: dict[str, list[Json]] = field(default_factory=lambda: defaultdict(list))
     states: list[Json] = field(default_factory=list)
     committed: int = 0
     logs: list[Json] = field(default_factory=list)
@@ -54,7 +55,7 @@ class Output:
             match message["type"]:
                 case "RECORD":
                     self.records.append(message["record"]["data"])
-                    getattr(self, message["record"]["stream"]).append(message["record"]["data"])
+                    self.by_stream[message["record"]["stream"]].append(message["record"]["data"])
                 case "STATE":
                     self.states.append(message["state"])
                     self.committed = len(self.records)
@@ -68,6 +69,16 @@ class Output:
                     self.spec = message["spec"]
                 case "CATALOG":
                     self.catalog = message["catalog"]
+
+    @property
+    def profiles(self) -> list[Json]:
+        """The records of the stream profiles."""
+        return self.by_stream["profiles"]
+
+    @property
+    def events(self) -> list[Json]:
+        """The records of the stream events."""
+        return self.by_stream["events"]
 
     @property
     def state(self) -> list[Json]:

@@ -134,7 +134,7 @@ def test_given_not_ready_when_waiting_then_the_log_says_so(read_profiles: Read) 
     output = read_profiles(config(), [NOT_READY, page()])
 
     logs = [message.log.message for message in output.logs if message.log]
-    assert any("still preparing this export" in log and "again in 2 s" in log for log in logs)
+    assert any("still preparing this answer" in log and "again in 2 s" in log for log in logs)
 
 
 FINAL = [
@@ -196,7 +196,7 @@ def test_given_a_dead_export_when_opening_then_it_fails_as_transient(read_profil
     output = read_profiles(config(), [page()], [fail("Cursor expired", 400, 400)])
 
     assert first_error(output)[0] == "transient_error"
-    assert "refused to open the export" in first_error(output)[1]
+    assert "refused the first request" in first_error(output)[1]
 
 
 def test_given_a_redirect_when_opening_then_its_target_is_not_taken_for_an_empty_export(

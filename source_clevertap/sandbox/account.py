@@ -73,7 +73,7 @@ class Account:
     timezone: str = "Asia/Kolkata"
     account_id: str = "SBX-123-4567"
     passcode: str = "sandbox-passcode"
-    token: str = "sandbox-token"  # noqa: S105 (of the project: catalogs ask for it)
+    token: str = "sandbox-token"  # of the project: catalogs ask for it
     padding: int = 0
     rare: int = 0
     first_day: date = FIRST_DAY

@@ -1,0 +1,79 @@
+"""The streams beside the exports: what the sandbox holds of each, and what came, by key."""
+
+from collections.abc import Iterable
+from datetime import datetime, timezone
+from typing import Any
+
+from source_clevertap.sandbox import Account, tables
+
+Json = dict[str, Any]
+Rows = dict[tuple[Any, ...], Json]
+
+FIRST, LAST = 20220101, 20260212  # as in Sandbox.config
+KEYS = {
+    "event_schema": ("name",),
+    "user_properties": ("name",),
+    "message_reports": ("message_id",),
+    "campaigns": ("id",),
+    "campaign_reports": ("campaign_id",),
+    "content_blocks": ("id",),
+    "category_groups": ("key",),
+    "daily_event_counts": ("event_name", "date"),
+    "profile_counts": ("event_name", "from", "to"),
+    "catalogs": ("id",),
+}
+STREAMS = tuple(KEYS)
+
+
+def truth(
+    stream: str,
+    account: Account,
+    events: Iterable[str] = ("App Launched",),
+    first: int = FIRST,
+    last: int = LAST,
+    now: datetime | None = None,
+) -> Rows:
+    """What a complete read of a stream must deliver."""
+    now = now or datetime.now(timezone.utc)
+    match stream:
+        case "event_schema" | "user_properties" | "content_blocks" | "category_groups" | "catalogs":
+            rows = getattr(tables, stream)(account)
+        case "campaigns" | "campaign_reports":
+            rows = getattr(tables, stream)(account, first, last)
+        case "message_reports":
+            sent = tables.messages(account, first, last, now)
+            times = tables.message_times(account, sent)
+            rows = [{**row, "start_time": times[row["message id"]]} for row in sent]
+            for row in rows:
+                row["message_id"] = row.pop("message id")
+        case "daily_event_counts":
+            rows = [
+                {"event_name": event, "date": f"{day[:4]}-{day[4:6]}-{day[6:]}", "count": count}
+                for event in events
+                for day, count in tables.daily_counts(account, event, first, last, now).items()
+            ]
+        case "profile_counts":
+            rows = [
+                {
+                    "event_name": event,
+                    "from": first,
+                    "to": last,
+                    "count": tables.profile_count(account, event, first, last),
+                }
+                for event in events
+            ]
+        case _:
+            raise ValueError(stream)
+    return keyed(stream, rows)
+
+
+def keyed(stream: str, rows: Iterable[Json]) -> Rows:
+    """Rows by their key, the last one of each; without nulls, which the CDK does not print.
+
+    Days with a count of 0 are left out: CleverTap may tell them or not.
+    """
+    return {
+        tuple(row[name] for name in KEYS[stream]): {k: v for k, v in row.items() if v is not None}
+        for row in rows
+        if row.get("count") != 0 or stream != "daily_event_counts"
+    }
