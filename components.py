@@ -694,6 +694,9 @@ class CleverTapErrorHandler(DefaultErrorHandler):
         else:
             self._request.resolution = self._resolve(response_or_exception)
         resolution: ErrorResolution = self._request.resolution
+        if resolution.response_action == ResponseAction.IGNORE:
+            vars(response_or_exception)["skipped"] = resolution.error_message or ""
+            return SUCCESS_RESOLUTION  # for the CDK would log each; `AnswerRequester` says it once
         return resolution
 
     def _is_answer(self, response: requests.Response) -> bool:
@@ -718,8 +721,6 @@ class CleverTapErrorHandler(DefaultErrorHandler):
                 break
         else:
             resolution = ErrorResolution(ResponseAction.RETRY, None, "CleverTap sent no page.")
-        if resolution.response_action == ResponseAction.IGNORE:
-            vars(response)["skipped"] = resolution.error_message or ""
         if resolution.response_action and resolution.response_action.name in self.waits:
             resolution.failure_type = FailureType.transient_error
         return resolution

@@ -83,12 +83,35 @@ def read_stream(clevertap: requests_mock.Mocker, waits: list[float]) -> Read:
         clevertap.post(f"{host}/1/{stream}.json", opens or [opened()])
         clevertap.get(f"{host}/1/{stream}.json", pages)
         clevertap.get(f"{host}/getSchema?type=events", schema or [fail("unexpected", 0)])
-        catalog = CatalogBuilder().with_stream(stream, SyncMode.incremental).build()
-        states = StateBuilder().with_stream_state(stream, state).build() if state else None
-        source = SourceClevertap(config=config, catalog=catalog, state=states)
-        return read(source, config, catalog, states, expecting_exception=True, debug=debug)
+        return run_read(stream, config, state, debug)
 
     return read_
+
+
+@pytest.fixture
+def read_table(clevertap: requests_mock.Mocker, waits: list[float]) -> Read:
+    """Reads a stream; `answers` come in turn to a request of any kind."""
+
+    def read_(
+        stream: str,
+        answers: list[Answer],
+        config: dict[str, Any],
+        state: dict[str, Any] | None = None,
+        debug: bool = False,
+    ) -> EntrypointOutput:
+        clevertap.register_uri(requests_mock.ANY, requests_mock.ANY, answers)
+        return run_read(stream, config, state, debug)
+
+    return read_
+
+
+def run_read(
+    stream: str, config: dict[str, Any], state: dict[str, Any] | None, debug: bool
+) -> EntrypointOutput:
+    catalog = CatalogBuilder().with_stream(stream, SyncMode.incremental).build()
+    states = StateBuilder().with_stream_state(stream, state).build() if state else None
+    source = SourceClevertap(config=config, catalog=catalog, state=states)
+    return read(source, config, catalog, states, expecting_exception=True, debug=debug)
 
 
 @pytest.fixture
