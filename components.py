@@ -329,6 +329,29 @@ class ExportState(StateMigration):
         }
 
 
+@dataclass
+class StateUntilToday(StateMigration):
+    """Brings the state of a stream without partitions back to today, in case it is later.
+
+    CleverTap told the day of its newest row, in `cursor_field`. From a day that is yet to come nothing
+    would be read until then.
+    """
+
+    config: Config
+    cursor_field: str
+
+    def __post_init__(self) -> None:
+        check_config(self.config)
+
+    def should_migrate(self, stream_state: Mapping[str, Any]) -> bool:
+        """Whether the state is later than today."""
+        return str(stream_state.get(self.cursor_field) or "") > _today(self.config)
+
+    def migrate(self, stream_state: Mapping[str, Any]) -> Mapping[str, Any]:
+        """The state with today."""
+        return {**stream_state, self.cursor_field: _today(self.config)}
+
+
 def page_of(response: requests.Response) -> Page | None:
     """The JSON object in a response's body, or None where there is none.
 
@@ -539,28 +562,52 @@ class AnswerRequester:
 class PolledRequester(AnswerRequester):
     """Sends the requests of a count: `open` by POST, then `page` by GET until the count is done.
 
-    The POST may bring it at once, or only a req_id ("partial"). A GET that is partial still is retried
-    as the manifest says; a req_id that CleverTap knows no more begins anew, five times.
+    The POST may bring it at once, or only a req_id ("partial"). waits: the first and the longest time
+    between two GETs, in seconds; each is twice the one before, and all of them `max_wait_minutes` at
+    most. (As retries of the error handler they would not be made in the Builder's test reads.) A req_id
+    that CleverTap knows no more begins anew, five times.
     """
 
     page: HttpRequester | None = None
+    waits: list[int] = field(default_factory=list)
+    max_wait_minutes: str | float = 20
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        limit = InterpolatedString.create(str(self.max_wait_minutes), parameters={})
+        self._max_wait = 60 * float(limit.eval(self.config))
+        if self.page is not None:
+            self.page.stream_response = True
 
     def _send(self, request: Page) -> requests.Response | None:
         for _ in range(6):
             response = self._open(request)
-            req_id = (page_of(response) or {}).get("req_id") if response is not None else None
-            if req_id is None or self.page is None:
-                return response
-            self.page.stream_response = True
-            token = {"next_page_token": {"cursor": req_id}}
             try:
-                return self.page.send_request(**{**request, "next_page_token": token})
+                return self._poll(request, response)
             except PaginationResetRequiredException:
                 LOGGER.info(f"{self._asked(request['stream_slice'])}: it ended; asking once more.")
         raise AirbyteTracedException(
             message="CleverTap ended the count six times before it was done. Sync again later.",
             failure_type=FailureType.transient_error,
         )
+
+    def _poll(self, request: Page, response: requests.Response | None) -> requests.Response | None:
+        (wait, longest), slept = self.waits, 0
+        while response is not None and self.page is not None:
+            page = page_of(response) or {}
+            if page.get("status") != "partial":
+                break
+            if slept >= self._max_wait:
+                raise AirbyteTracedException(
+                    message="CleverTap is still preparing this count. Sync again later. (Gave up after "
+                    f"{self._max_wait / 60:g} minutes.)",
+                    failure_type=FailureType.transient_error,
+                )
+            time.sleep(wait)
+            slept, wait = slept + wait, min(2 * wait, longest)
+            token = {"next_page_token": {"cursor": page["req_id"]}}
+            response = self.page.send_request(**{**request, "next_page_token": token})
+        return response
 
 
 @dataclass

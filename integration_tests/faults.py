@@ -1,6 +1,6 @@
 """`make faults`: every fault of the sandbox against the connector's command line, as one table.
 
-A read either exits 0 and has delivered exactly the account's profiles or events, by key and content,
+A read either exits 0 and has delivered exactly the account's rows of the stream, by key and content,
 or exits otherwise and says why. The process ends with 1 if any row is neither, or not what it should be.
 """
 
@@ -13,11 +13,13 @@ from dataclasses import dataclass
 
 from airbyte_cdk.sources.streams.http.error_handlers.response_models import ResponseAction
 
+from integration_tests import tables
 from integration_tests.connector import by_key, occurrences, run, true_occurrences
 from source_clevertap.sandbox import Account, Fault, Sandbox
 
 ROWS = 10_400  # three pages
 EVENT = "App Launched"
+TABLES_FIRST = 20250101
 CAN_SPLIT = hasattr(ResponseAction, "SPLIT_REQUEST_WINDOW")  # not in older CDKs
 DELIVERS = ""
 
@@ -34,11 +36,21 @@ class Case:
 
     @property
     def name(self) -> str:
-        return f"{self.faults or 'none'}, {self.rows} {self.stream}"
+        rows = "" if self.stream in tables.STREAMS else f"{self.rows} "
+        return f"{self.faults or 'none'}, {rows}{self.stream}"
+
+    @property
+    def dates(self) -> dict[str, int]:
+        """The days to read, as settings."""
+        if self.stream in tables.STREAMS:
+            return {"start_date": TABLES_FIRST}
+        return {"end_date": 20220130} if self.stream == "events" else {}
 
     @property
     def account(self) -> Account:
-        """Profiles are one window of four years, events one of thirty days."""
+        """Profiles are one window of four years, events one of thirty days, tables several."""
+        if self.stream in tables.STREAMS:
+            return Account(profiles=60, events=400)
         if self.stream == "profiles":
             return Account(profiles=self.rows)
         return Account(profiles=300, events=self.rows, days=30)
@@ -88,6 +100,34 @@ COMBINED = (
     "throttled:1:1 truncated:2:1 empty_page:2:2",
     "open-html:1 reset:2:0 not_ready:2:2",
 )
+# Of the streams beside the exports. (A campaign list or message report that is {"status": "success"}
+# alone is an empty one: no client could tell.)
+TABLE_PASSING = (
+    "", "not_ready:3", "accepted:3", "throttled:3", "too_many:3", "error_500:3", "error_503:3",
+    "reset:3", "truncated:3", "html:3", "empty_body:3", "empty_object:3", "no_status:3", "success_with_error:3",
+    "hang:1", "truncated:1 throttled:1 error_500:1",
+)  # fmt: skip
+TABLE_LASTING = {
+    "not_ready:always": TRANSIENT + "still preparing",
+    "throttled:always": TRANSIENT + "too many requests",
+    "error_503:always": TRANSIENT + "a fault of its own",
+    "empty_object:always": TRANSIENT + "nor a whole list",
+    "truncated:always": TRANSIENT + "nor a whole list",
+    "success_with_error:always": TRANSIENT + "nor a whole list",
+    "fail_with_records:1": "system_error: Shard 7 unavailable",
+    "incorrect_usage:1": "system_error: Incorrect Usage",
+    "unauthorized:1": "config_error: credentials or region",
+}
+COUNT_PASSING = (
+    "open-throttled:3", "open-reset:3", "open-html:3", "open-lost_cursor:3", "open-hang:1",
+    "lost_cursor:3", "dead_cursor:3", "open-html:1 dead_cursor:1 not_ready:2",
+)  # fmt: skip
+COUNT_LASTING = {
+    "lost_cursor:always": TRANSIENT + "nor a whole list",
+    "dead_cursor:always": TRANSIENT + "ended the count six times",
+    "open-empty_object:always": TRANSIENT + "nor a whole list",
+}
+COUNTS = ("daily_event_counts", "profile_counts")
 SIZES = (0, 1, 22, 23, 4991, 4992, 200_000)
 
 
@@ -98,6 +138,9 @@ SHARE = (
     "not_ready:always:1", "empty_object:always:2", "partial_without_cursor:always:2",
     "success_with_error:always:1", "dead_cursor:always:1", "repeated_cursor:1:1", "cycle:1:1",
     "fail_with_records:1:1", "unauthorized:1:1", "open-incorrect_usage:1",
+)  # fmt: skip
+TABLE_SHARE = (
+    "truncated:1 throttled:1 error_500:1", "empty_object:always", "dead_cursor:3", "lost_cursor:always",
 )  # fmt: skip
 
 
@@ -110,11 +153,22 @@ def cases() -> Iterator[Case]:
             yield Case(faults, stream=stream)
         for faults, expected in LASTING.items():
             yield Case(faults, expected, speed=1000 if "hang" in faults else 100, stream=stream)
+    for stream in tables.STREAMS:
+        counts = stream in COUNTS
+        lasting = {**TABLE_LASTING, **(COUNT_LASTING if counts else {})}
+        for faults in (*TABLE_PASSING, *(COUNT_PASSING if counts else ())):
+            yield Case(faults, stream=stream)
+        for faults, expected in lasting.items():
+            yield Case(faults, expected, speed=400, stream=stream)
 
 
 def share() -> Iterator[Case]:
     """The rows of SHARE, and the sizes that take no long time; of events those about cursors."""
     for case in cases():
+        if case.stream in tables.STREAMS:
+            if case.faults in TABLE_SHARE:
+                yield case
+            continue
         if case.stream == "events" and "dead" not in case.faults and case.faults:
             continue
         if case.faults in SHARE or (not case.faults and case.rows < ROWS):
@@ -126,8 +180,8 @@ def outcome(case: Case) -> tuple[str, str]:
     account = case.account
     faults = tuple(Fault.parse(text) for text in case.faults.split())
     with Sandbox(account, faults=faults) as sandbox:
-        dates = {"end_date": 20220130} if case.stream == "events" else {}
-        output = run("read", sandbox.config(**dates), streams=(case.stream,), speed=case.speed)
+        config = sandbox.config(project_token=account.token, **case.dates)
+        output = run("read", config, streams=(case.stream,), speed=case.speed)
         if sandbox.max_in_flight > 3:
             return "more than 3 requests in flight", ""
     if output.exit_code:
@@ -136,6 +190,13 @@ def outcome(case: Case) -> tuple[str, str]:
         as_expected = case.expected and told.startswith(kind) and words in told
         cause = re.sub("Stream [^:]*: ", "", told)
         return "" if as_expected else "UNEXPECTED ERROR", cause
+    if case.stream in tables.STREAMS:
+        expected = tables.truth(case.stream, account, first=TABLES_FIRST)
+        whole = tables.keyed(case.stream, output.records) == expected
+        told = f"exit 0, {len(output.records)} rows"
+        if not whole or not expected:
+            return "ROWS MISSING OR CHANGED", told
+        return ("AN ERROR WAS EXPECTED" if case.expected else ""), told
     if case.stream == "events":
         key, whole = "event_id", occurrences(output.records) == true_occurrences(account, [EVENT])
     else:

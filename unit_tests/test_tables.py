@@ -499,7 +499,7 @@ def test_given_a_partial_count_when_read_then_it_is_asked_for_until_it_is_done(
     assert [request.method for request in requests] == ["POST", *["GET"] * 7]
     assert {request.url.partition("?")[2] for request in requests[1:]} == {f"req_id={REQ_ID}"}
     assert {request.text for request in requests[1:]} == {None}
-    assert waits == [2, 4, 8, 16, 30, 30]
+    assert waits == [2, 4, 8, 16, 30, 30, 30]
 
 
 @pytest.mark.parametrize("stream", ["daily_event_counts", "profile_counts"])
