@@ -104,8 +104,8 @@ COMBINED = (
 # alone is an empty one: no client could tell.)
 TABLE_PASSING = (
     "", "not_ready:3", "accepted:3", "throttled:3", "too_many:3", "error_500:3", "error_503:3",
-    "reset:3", "truncated:3", "html:3", "empty_body:3", "empty_object:3", "no_status:3", "success_with_error:3",
-    "hang:1", "truncated:1 throttled:1 error_500:1",
+    "reset:3", "truncated:3", "html:3", "empty_body:3", "empty_object:3", "no_status:3",
+    "success_with_error:3", "hang:1", "truncated:1 throttled:1 error_500:1",
 )  # fmt: skip
 TABLE_LASTING = {
     "not_ready:always": TRANSIENT + "still preparing",

@@ -20,6 +20,7 @@ from typing import Any
 import pytest
 import yaml
 
+from integration_tests import tables
 from integration_tests.connector import ROOT, by_key, catalog, occurrences, true_occurrences
 from source_clevertap.sandbox import Account, Fault, Sandbox
 
@@ -131,11 +132,24 @@ def assert_is_a_whole_read(test_read: Json, sandbox: Sandbox, stream: str = "pro
     assert sandbox.account.passcode not in json.dumps(test_read["logs"])
 
 
+def assert_is_a_whole_table(test_read: Json, sandbox: Sandbox, stream: str) -> None:
+    pages = [page for one_slice in test_read["slices"] for page in one_slice["pages"]]
+    records = [record for page in pages for record in page["records"]]
+    expected = tables.truth(stream, sandbox.account, last=MONTH_END)
+    assert tables.keyed(stream, records) == expected, test_read["logs"]
+    assert expected
+    assert all("127.0.0.1" in page["request"]["url"] for page in pages)
+    told = json.dumps(test_read["logs"])
+    assert sandbox.account.passcode not in told
+    assert sandbox.account.token not in told
+
+
 def test_the_builder_resolves_the_manifest(sandbox: Sandbox, tmp_path: Path) -> None:
     message = builder("resolve_manifest", sandbox.config(), tmp_path)
 
     streams = message["record"]["data"]["manifest"]["streams"]
-    assert [stream["name"] for stream in streams] == ["profiles", "events"]
+    names = [s["name"] for group in streams for s in group.get("streams", [group])]
+    assert names == ["profiles", "events", *tables.STREAMS]
 
 
 @pytest.mark.parametrize(("stream", "dates"), [("profiles", {}), ("events", MONTH)])
@@ -145,6 +159,15 @@ def test_the_builder_test_reads(
     message = builder("test_read", sandbox.config(**dates), tmp_path, stream=stream)
 
     assert_is_a_whole_read(message["record"]["data"], sandbox, stream)
+
+
+@pytest.mark.parametrize("stream", tables.STREAMS)
+def test_the_builder_test_reads_a_table(sandbox: Sandbox, tmp_path: Path, stream: str) -> None:
+    config = sandbox.config(project_token=sandbox.account.token, **MONTH)
+
+    message = builder("test_read", config, tmp_path, stream=stream)
+
+    assert_is_a_whole_table(message["record"]["data"], sandbox, stream)
 
 
 def test_the_builder_test_reads_all_events(sandbox: Sandbox, tmp_path: Path) -> None:
@@ -199,24 +222,31 @@ def test_the_manifest_server_resolves_checks_discovers_and_test_reads(sandbox: S
                 f"{url}/test_read",
                 {
                     "manifest": MANIFEST,
-                    "config": sandbox.config(**dates),
+                    "config": sandbox.config(project_token=sandbox.account.token, **dates),
                     "stream_name": stream,
                     "custom_components_code": COMPONENTS,
                     "record_limit": 1000,
                 },
             )
-            for stream, dates in (("profiles", {}), ("events", MONTH))
+            for stream, dates in (
+                ("profiles", {}),
+                *((name, MONTH) for name in ("events", *tables.STREAMS)),
+            )
         }
 
     assert resolved[0] == 200
-    assert len(resolved[1]["manifest"]["streams"]) == 2
+    assert len(resolved[1]["manifest"]["streams"]) == 2 + len(tables.STREAMS)
     assert checked[1]["success"], checked
     assert refused[0] == 200
     assert "Configuration: start_date 20220230" in refused[1]["message"]
-    assert [s["name"] for s in discovered[1]["catalog"]["streams"]] == ["profiles", "events"]
+    offered = [s["name"] for s in discovered[1]["catalog"]["streams"]]
+    assert offered == ["profiles", "events", *(name for name in tables.STREAMS if name != "catalogs")]
     for stream, test_read in test_reads.items():
         assert test_read[0] == 200, test_read
-        assert_is_a_whole_read(test_read[1], sandbox, stream)
+        if stream in tables.STREAMS:
+            assert_is_a_whole_table(test_read[1], sandbox, stream)
+        else:
+            assert_is_a_whole_read(test_read[1], sandbox, stream)
 
 
 def test_the_manifest_server_refuses_components_where_they_are_not_allowed(

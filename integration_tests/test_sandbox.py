@@ -15,6 +15,7 @@ import pytest
 
 from source_clevertap.sandbox import Account, Fault, Sandbox
 from source_clevertap.sandbox.account import EVENTS, NOT_EXPORTABLE, UNKNOWN
+from source_clevertap.sandbox.tables import campaign_id
 
 Json = dict[str, Any]
 RANGE = {"event_name": "App Launched", "from": 20220101, "to": 20251231}
@@ -249,3 +250,129 @@ def test_an_event_happens_on_its_day_where_the_project_is() -> None:
 def test_an_unknown_fault_is_refused() -> None:
     with pytest.raises(ValueError, match="no fault 'typo'"):
         Fault.parse("typo:3")
+
+
+# -------------------------------------------------------------------- the other endpoints
+
+
+def test_campaigns_are_listed_by_their_scheduled_day_and_an_empty_window_has_no_list(
+    sandbox: Sandbox,
+) -> None:
+    def listed(first: Any, last: Any) -> tuple[int, Json]:
+        return call(sandbox, "", {"from": first, "to": last}, "/1/targets/list.json")
+
+    (campaign,) = listed(20220118, 20220118)[1]["targets"]
+    assert set(campaign) == {"id", "name", "scheduled_on", "status"}
+    assert listed(20220119, 20220119) == (200, {"status": "success", "targets": []})
+    assert listed(20220120, 20220120) == (200, {"status": "success"})
+    assert listed(20290101, 20290131)[1]["targets"]  # the future, too
+    assert listed("20220101", 20220131)[0] == 400
+
+
+def test_a_report_that_is_not_there_yet_answers_in_four_forms(sandbox: Sandbox) -> None:
+    answers = [
+        call(sandbox, "", {"id": campaign_id(number)}, "/1/targets/result.json") for number in range(9)
+    ]
+
+    assert [http for http, _ in answers] == [200, 409, 200, 500, 200, 200, 200, 200, 200]
+    assert answers[0][1] == {
+        "status": "success",
+        "result": {"sent": 0, "clicked": 0, "viewed": {"Android": 0, "iOS": None}},
+    }
+    assert answers[3][1]["error"] == "This target has no result as of yet"
+    assert [answers[n][1]["status"] for n in (5, 7)] == ["success", "fail"]
+    assert all("result" not in answers[n][1] for n in (1, 3, 5, 7))
+    unknown = call(sandbox, "", {"id": 5}, "/1/targets/result.json")
+    assert unknown == (400, {"status": "fail", "error": "Invalid campaign id", "code": 400})
+
+
+def test_message_reports_have_a_key_with_a_space_and_counts_that_move(sandbox: Sandbox) -> None:
+    today = sandbox.today()
+    body = {"from": today - 10000, "to": today}
+    before = call(sandbox, "", body, "/1/message/report.json")[1]
+    sandbox.clock_offset = 5 * 86400
+    after = call(sandbox, "", body, "/1/message/report.json")[1]
+
+    assert before["total_results"] == len(before["messages"]) > 30
+    assert "message id" in before["messages"][0]
+    changed = [
+        b["message id"] for b, a in zip(before["messages"], after["messages"], strict=True) if a != b
+    ]
+    assert 0 < len(changed) < 10
+    datetime.strptime(before["messages"][0]["start_date"], "%d %b, %Y %H:%M:%S")
+
+
+def test_content_blocks_ask_for_milliseconds_and_count_pages_from_one(sandbox: Sandbox) -> None:
+    path = "/v1/contentBlock/list"
+    sizes = [
+        len(call(sandbox, f"pageNumber={n}&pageSize=500", None, path)[1]["contentBlocks"])
+        for n in (1, 2, 3, 4)
+    ]
+
+    assert sizes == [100, 100, 50, 0]
+    assert "status" not in call(sandbox, "", None, path)[1]
+    refused = call(sandbox, "updatedFrom=2024-02-01T06:29:48Z", None, path)
+    assert refused == (400, {"status": "fail", "error": "Enter date in ISO format", "code": 400})
+    newest = call(sandbox, "", None, path)[1]["contentBlocks"][0]["updatedAt"]
+    assert len(call(sandbox, f"updatedFrom={newest}", None, path)[1]["contentBlocks"]) == 1
+
+
+def test_catalogs_ask_for_other_credentials_and_count_pages_from_zero(sandbox: Sandbox) -> None:
+    account = sandbox.account
+    others = {"X-Account-Id": account.account_id, "X-CleverTap-Token": account.token}
+    pages = [call(sandbox, f"page={n}&size=100", None, "/v2/catalogs", **others)[1] for n in (0, 1, 2)]
+
+    assert [len(page["catalogs"]) for page in pages] == [100, 30, 0]
+    assert call(sandbox, "", None, "/v2/catalogs")[0] == 503  # with the passcode
+    wrong = call(sandbox, "", None, "/v2/catalogs", **{**others, "X-CleverTap-Token": "x"})
+    assert wrong[0] == 401
+
+
+@pytest.mark.parametrize(("path", "http"), [("/v1/contentBlock/list", 403), ("/v2/catalogs", 401)])
+def test_a_feature_that_is_off_is_refused_in_words(path: str, http: int) -> None:
+    with Sandbox(features_off=("content_blocks", "catalogs")) as sandbox:
+        account = sandbox.account
+        others = {"X-Account-Id": account.account_id, "X-CleverTap-Token": account.token}
+        answer = call(sandbox, "", None, path, **others)
+
+    assert answer[0] == http
+    assert "not enabled" in answer[1]["error"]
+
+
+def test_category_groups_and_user_properties_come_at_once(sandbox: Sandbox) -> None:
+    assert len(call(sandbox, "", None, "/category-groups")[1]["list"]) == 7
+    assert call(sandbox, "type=userProperties", None, "/getSchema")[1]["userProperties"]
+    assert call(sandbox, "type=other", None, "/getSchema")[0] == 400
+
+
+@pytest.mark.parametrize(("name", "key"), [("trends", "x"), ("profiles", "count")])
+def test_a_count_is_partial_until_it_is_done(sandbox: Sandbox, name: str, key: str) -> None:
+    path, body = f"/1/counts/{name}.json", {**RANGE, "to": 20220131, "groups": {"x": {}}}
+    first = call(sandbox, "", body, path)[1]
+    polled = [call(sandbox, f"req_id={first['req_id']}", None, path)[1] for _ in range(3)]
+
+    assert first["status"] == "partial"
+    assert first["req_id"] > 2**53
+    assert [answer["status"] for answer in polled] == ["partial", "partial", "success"]
+    assert polled[2][key]
+    assert call(sandbox, "req_id=5", None, path)[1]["error"] == "Invalid request id"
+    at_once = call(sandbox, "", {**body, "event_name": "Charged"}, path)[1]
+    assert at_once["status"] == "success"
+    unknown = call(sandbox, "", {**body, "event_name": "charged"}, path)
+    assert unknown[0] == 200
+    assert "Invalid event" in unknown[1]["error"]
+
+
+def test_trends_count_at_most_a_year_in_no_order_and_each_day_by_ts(sandbox: Sandbox) -> None:
+    body = {"event_name": "Charged", "from": 20220101, "to": 20221231, "groups": {"x": {}}}
+
+    counts = call(sandbox, "", body, "/1/counts/trends.json")[1]["x"]
+
+    year = sandbox.account.raised("Charged", 20220101, 20221231)
+    by_ts = Counter(str(sandbox.account.ts("Charged", number))[:8] for number in year)
+    assert {d: n for d, n in counts.items() if n} == {
+        d: n for d, n in by_ts.items() if d[:4] == "2022" and d != "20220230"
+    }
+    assert list(counts) != sorted(counts)
+    too_long = call(sandbox, "", {**body, "to": 20230102}, "/1/counts/trends.json")
+    assert too_long[0] == 400

@@ -20,7 +20,9 @@ from source_clevertap.run import definition_file
 from source_clevertap.sandbox import Account, Sandbox
 
 ROOT = definition_file("manifest.yaml").parent
+COMPLETENESS = Path(__file__).with_name("completeness.sql")
 EXAMPLE_FIELDS = ("event_name", "event_time", "object_id", "identity", "name", "email", "phone")
+EXAMPLES_OF = ("profiles", "events")
 SANDBOX = Account(profiles=20_000, events=40_000, days=3650)  # it grows by the day
 
 
@@ -57,9 +59,30 @@ def sync(config: dict[str, Any], database: Path) -> None:
             f"'{began:%Y-%m-%d %H:%M:%S+00}') AS now, count(*) AS rows FROM \"{stream}\""
         )
         print(f"{stream:20} {count['now']:12,} {count['rows']:13,}")
-        for row in cache.run_sql_query(f'SELECT * FROM "{stream}" LIMIT 3'):  # noqa: S608
-            print("   ", {name: row[name] for name in EXAMPLE_FIELDS if row.get(name)})
-    print(f"\nIn {database}, one table a stream.")
+        if stream in EXAMPLES_OF:
+            for row in cache.run_sql_query(f'SELECT * FROM "{stream}" LIMIT 3'):  # noqa: S608
+                print("   ", {name: row[name] for name in EXAMPLE_FIELDS if row.get(name)})
+    print(f"\nCompleteness: {completeness(cache, config)}")
+    print(f"In {database}, one table a stream.")
+
+
+def completeness(cache: Any, config: dict[str, Any]) -> str:
+    """What the comparison of the events with CleverTap's own counts says."""
+    if config.get("event_filters"):
+        return "not compared, for event_filters leave events out that CleverTap counts."
+    (compared,) = cache.run_sql_query(
+        'SELECT count(*) AS days, count(DISTINCT event_name) AS events, sum("count") AS times '
+        "FROM daily_event_counts WHERE date < (SELECT max(date) FROM daily_event_counts)"
+    )
+    differing = cache.run_sql_query(COMPLETENESS.read_text(encoding="utf-8"))
+    told = (
+        f"events against daily_event_counts, {compared['days'] or 0:,} days of "
+        f"{compared['events'] or 0:,} events, raised {compared['times'] or 0:,.0f} times: "
+    )
+    if not differing:
+        return told + "no day differs."
+    days = [f"{d['event_name']} {d['day']}: {d['delivered']} of {d['counted']}" for d in differing[:10]]
+    return f"{told}{len(differing)} of them differ: {'; '.join(days)}"
 
 
 def main() -> None:
@@ -77,6 +100,7 @@ def main() -> None:
             sandbox = stack.enter_context(Sandbox(SANDBOX, not_ready=1))
             config, database = sandbox.config(end_date=None), ROOT / "sandbox.duckdb"
             config |= {"additional_event_names": ["Charged"], "slice_days": 365}
+            config |= {"project_token": SANDBOX.token}
         sync(config, args.database or database)
 
 

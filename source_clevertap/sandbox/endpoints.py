@@ -3,11 +3,13 @@
 from collections.abc import Callable
 from datetime import datetime, timedelta, timezone
 from typing import TYPE_CHECKING, Any
+from zlib import crc32
 
 import orjson
 from aiohttp import web
 
 from source_clevertap.sandbox import tables
+from source_clevertap.sandbox.account import Account
 
 if TYPE_CHECKING:
     from source_clevertap.sandbox.server import Sandbox
@@ -28,8 +30,12 @@ class Tables:
     """Handlers for everything but the exports of events and profiles."""
 
     def __init__(self, sandbox: "Sandbox") -> None:
-        self.sandbox, self.account = sandbox, sandbox.account
+        self.sandbox = sandbox
         self._counts: dict[int, tuple[str, dict[str, Any], int]] = {}
+
+    @property
+    def account(self) -> Account:
+        return self.sandbox.account
 
     def register(self, router: web.UrlDispatcher) -> None:
         """Adds the routes."""
@@ -146,7 +152,7 @@ class Tables:
             if first % 2:  # days without any may be there or not; no order
                 counts = {**{f"{_day(last):%Y%m%d}": 0}, **dict(reversed(counts.items()))}
             done = dict.fromkeys(groups, counts)
-        if len(self.sandbox.requests) % 5 == 0:  # done at once, as when it was cached
+        if crc32(f"{event} {first}".encode()) % 4 == 0:  # done at once, as when it was cached
             return {"status": "success", **done}
         req_id = FIRST_REQ_ID + 2 * len(self._counts)
         self._counts[req_id] = (request.path, done, POLLS)
