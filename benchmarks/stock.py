@@ -28,7 +28,8 @@ def stock_manifest() -> dict[str, Any]:
     opening = definitions["export_opening"]
     del opening["error_handler"]
     # The stock page token is the cursor itself.
-    requester = {**opening, "url": opening["url"].replace("['cursor']", "")}
+    url = definitions["base_requester"]["url"].replace("['cursor']", "")
+    requester = {**opening, "url": url}
     first_page_only = "{{ '%s' if not next_page_token else '' }}"
     requester["request_parameters"] = {
         name: first_page_only % value

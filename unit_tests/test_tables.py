@@ -1,6 +1,7 @@
 """The streams beside the exports: exact requests, every form of answer, state, and what is no answer."""
 
 import json
+from datetime import datetime
 from typing import Any
 
 import freezegun
@@ -8,7 +9,7 @@ import pytest
 import requests_mock
 from airbyte_cdk.test.entrypoint_wrapper import EntrypointOutput
 
-from source_clevertap.run import SourceClevertap
+from source_clevertap.run import SourceClevertap, definition_file
 from unit_tests.conftest import Read, first_error, rows, states
 from unit_tests.mock_server.config import ACCOUNT_ID, PASSCODE, config
 from unit_tests.mock_server.response_builder import Answer, fail
@@ -264,6 +265,66 @@ def test_given_a_state_when_reports_are_read_then_the_lookback_is_read_again(
 
     assert bodies(clevertap)[0]["from"] == first
     assert bodies(clevertap)[-1]["to"] == 20220220
+
+
+@pytest.mark.parametrize(
+    ("name", "stream", "expected"),
+    [
+        ("sample", "message_reports", 20260111),
+        ("abnormal", "message_reports", 20260113),
+        ("sample", "daily_event_counts", 20260210),
+        ("abnormal", "daily_event_counts", 20260210),
+    ],
+)
+def test_given_the_states_in_the_files_when_read_then_what_moves_is_read_again(
+    read_table: Read, clevertap: requests_mock.Mocker, name: str, stream: str, expected: int
+) -> None:
+    folder = definition_file("manifest.yaml").parent / "integration_tests"
+    (state,) = (
+        entry["stream"]["stream_state"]
+        for entry in json.loads((folder / f"{name}_state.json").read_text())
+        if entry["stream"]["stream_descriptor"]["name"] == stream
+    )
+    nothing = {"json": {"status": "success", "messages": [], "daily": {}}}
+
+    with freezegun.freeze_time("2026-02-12T12:00:00", tick=True):
+        output = read_table(stream, [nothing], settings(end_date=None), state=state)
+
+    assert first_error(output) == ("", "")
+    assert bodies(clevertap)[0]["from"] == expected
+    assert bodies(clevertap)[-1]["to"] == 20260212
+
+
+@pytest.mark.parametrize("failing", range(4))
+def test_given_a_window_of_reports_that_fails_when_read_again_then_its_messages_come(
+    read_table: Read, clevertap: requests_mock.Mocker, failing: int
+) -> None:
+    days = [20220103, 20220117, 20220131, 20220214]  # a message in each window
+
+    def answer(request: Any, _: Any) -> dict[str, Any]:
+        first, last = request.json()["from"], request.json()["to"]
+        if broken and first <= days[failing] <= last:
+            return dict(fail("Shard 7 unavailable", 77)["json"])
+        sent = [
+            {
+                "message id": day,
+                "start_date": f"{datetime.strptime(str(day), '%Y%m%d'):%d %b, %Y} 10:00:00",
+            }
+            for day in days
+            if first <= day <= last
+        ]
+        return {"status": "success", "messages": sent}
+
+    broken = True
+    first = read_table("message_reports", [{"json": answer}], settings(end_date=20220220))
+    state = states(first)[-1] if states(first) else None
+    broken = False
+    one_day = settings(end_date=20220220, report_lookback_days=1)
+    second = read_table("message_reports", [{"json": answer}], one_day, state=state)
+
+    assert first_error(first)[0] == "system_error"
+    assert first_error(second) == ("", "")
+    assert {row["message_id"] for row in [*rows(first), *rows(second)]} == set(days)
 
 
 @pytest.mark.parametrize(
