@@ -347,6 +347,7 @@ def test_category_groups_and_user_properties_come_at_once(sandbox: Sandbox) -> N
 
 @pytest.mark.parametrize(("name", "key"), [("trends", "x"), ("profiles", "count")])
 def test_a_count_is_partial_until_it_is_done(sandbox: Sandbox, name: str, key: str) -> None:
+    sandbox.not_ready = 2
     path, body = f"/1/counts/{name}.json", {**RANGE, "to": 20220131, "groups": {"x": {}}}
     first = call(sandbox, "", body, path)[1]
     polled = [call(sandbox, f"req_id={first['req_id']}", None, path)[1] for _ in range(3)]

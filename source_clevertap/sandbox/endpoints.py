@@ -14,7 +14,6 @@ from source_clevertap.sandbox.account import Account
 if TYPE_CHECKING:
     from source_clevertap.sandbox.server import Sandbox
 
-POLLS = 2  # how often a count is partial before it is done
 FIRST_REQ_ID = 2**53 + 1  # more than a float can hold
 NO_REPORT: tuple[Callable[[], web.Response], ...] = (
     lambda: web.Response(status=409),
@@ -155,7 +154,7 @@ class Tables:
         if crc32(f"{event} {first}".encode()) % 4 == 0:  # done at once, as when it was cached
             return {"status": "success", **done}
         req_id = FIRST_REQ_ID + 2 * len(self._counts)
-        self._counts[req_id] = (request.path, done, POLLS)
+        self._counts[req_id] = (request.path, done, self.sandbox.not_ready)
         return {"status": "partial", "req_id": req_id}
 
     def _poll(self, request: web.Request, body: dict[str, Any]) -> Answer:

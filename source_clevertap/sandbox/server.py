@@ -117,7 +117,7 @@ class Sandbox:
         page_rows: int = LARGEST_BATCH,
         features_off: tuple[str, ...] = (),
     ) -> None:
-        """not_ready: how often each page is "still in progress" before it comes.
+        """not_ready: how often each page is "still in progress", or a count partial, before it comes.
 
         latency: seconds that each answer takes. port: 0 picks a free one. page_rows: the most that a
         page holds, for short pages. features_off: of content_blocks, catalogs, those that the account
