@@ -1,13 +1,17 @@
 """Neither the passcode nor a record's content comes into a log or an error, at debug level either."""
 
+import copy
+import json
 from typing import Any
 
 import pytest
 import requests
+from airbyte_cdk.test.entrypoint_wrapper import EntrypointOutput
 
-from unit_tests.conftest import Read, first_error
-from unit_tests.mock_server.config import config
-from unit_tests.mock_server.response_builder import fail, opened, page
+from unit_tests.conftest import Read, first_error, rows
+from unit_tests.mock_server.config import PASSCODE, config
+from unit_tests.mock_server.response_builder import Answer, fail, opened, page
+from unit_tests.test_tables import PAGED, STREAMS, WHOLE, partial, report, reports, settings
 
 PERSONAL = {
     "objectId": "o1",
@@ -30,6 +34,20 @@ ANSWERS: dict[str, dict[str, Any]] = {
 }
 
 
+def forms(secret: str) -> tuple[str, ...]:
+    """A secret as it was typed, as it is printed within headers, and that within JSON."""
+    printed = repr(secret)[1:-1]
+    return secret, printed, repr(repr(secret))[2:-2], json.dumps(printed)[1:-1]
+
+
+def all_but_records(output: EntrypointOutput, capfd: pytest.CaptureFixture[str]) -> str:
+    told = "".join(str(m) for m in (*output.logs, *output.trace_messages, *output.state_messages))
+    captured = capfd.readouterr()
+    told += "".join(x for x in captured.out.splitlines() if '"RECORD"' not in x) + captured.err
+    assert told
+    return told
+
+
 @pytest.mark.parametrize("passcode", PASSCODES)
 @pytest.mark.parametrize("name", ANSWERS)
 @pytest.mark.parametrize(
@@ -48,15 +66,40 @@ def test_given_any_answer_when_read_then_no_log_or_error_tells_secrets_or_record
 
     output = read_stream(stream, settings, [answer], [opened()], debug=debug)
 
-    told = "".join(str(m) for m in (*output.logs, *output.trace_messages, *output.state_messages))
-    captured = capfd.readouterr()
-    told += "".join(x for x in captured.out.splitlines() if '"RECORD"' not in x) + captured.err
-    assert told
+    told = all_but_records(output, capfd)
     assert (first_error(output) != ("", "")) == (name != "success")
     assert "peter@personal" not in told
     assert "XX99PRIVATE" not in told
-    for form in (passcode, repr(passcode)[1:-1], repr(repr(passcode))[2:-2]):
+    for form in forms(passcode):
         assert form not in told
+
+
+@pytest.mark.parametrize("stream", [*STREAMS, "campaign_reports"])
+@pytest.mark.parametrize("debug", [False, True])
+def test_given_any_table_when_read_then_no_log_tells_secrets_or_rows(
+    read_table: Read, capfd: pytest.CaptureFixture[str], stream: str, debug: bool
+) -> None:
+    private, token = "XX99PRIVATE", "t'ok\"en"
+    answers: list[Answer]
+    if stream == "campaign_reports":
+        answers = reports(report(x=private))
+    else:
+        content = copy.deepcopy(WHOLE[stream][0])
+        answers = [{"json": content}, *({"json": page} for page in [PAGED.get(stream)] if page)]
+        for value in content.values():
+            for row in value if isinstance(value, list) else ():
+                row["x"] = private
+        if "counts" in stream:
+            answers = [partial(), {"json": {**content, "x": private}}]
+    refused: Answer = {"status_code": 500, "json": {"status": "fail", "x": private}}
+
+    output = read_table(stream, [refused, *answers], settings(project_token=token), debug=debug)
+
+    told = all_but_records(output, capfd)
+    assert len(rows(output)) > 0
+    assert "Making outbound API request" in told or not debug
+    for secret in (private, PASSCODE, *forms(token)):
+        assert secret not in told
 
 
 def test_given_a_refusal_when_read_then_its_own_words_are_cut_short(read_profiles: Read) -> None:

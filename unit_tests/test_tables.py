@@ -671,27 +671,3 @@ def test_given_no_project_token_when_discovered_then_there_are_no_catalogs(token
     all_names = [s.name for s in SourceClevertap(config=settings()).streams(settings())]
 
     assert all_names == [*names, "catalogs"]
-
-
-@pytest.mark.parametrize("stream", [*STREAMS, "campaign_reports"])
-@pytest.mark.parametrize("debug", [False, True])
-def test_given_any_answer_when_read_then_no_secret_and_no_row_is_logged(
-    read_table: Read, stream: str, debug: bool
-) -> None:
-    planted = "planted-in-the-row"
-    refused = {"status_code": 500, "json": {"status": "fail", "x": planted}}
-    sent: list[Answer] = [
-        refused,
-        *(reports(report(x=planted)) if "camp" in stream else answers_of(stream)),
-    ]
-    for answer in sent[1:]:
-        for value in answer.get("json", {}).values():
-            for row in value if isinstance(value, list) else ():
-                row["x"] = planted
-
-    output = read_table(stream, sent, settings(project_token="t'ok\"en"), debug=debug)
-
-    assert len(rows(output)) > 0
-    text = "\n".join(m.log.message for m in output.logs if m.log)
-    for secret in (planted, PASSCODE, "t'ok\"en", json.dumps("t'ok\"en")[1:-1]):
-        assert secret not in text
