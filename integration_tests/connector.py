@@ -12,6 +12,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
+from integration_tests import tables
 from source_clevertap.sandbox import Account, Sandbox
 from source_clevertap.sandbox.account import Flags
 
@@ -168,6 +169,11 @@ def run(
     return Output(process.returncode, stdout, stderr)
 
 
+def everything(sandbox: Sandbox) -> Json:
+    """A configuration with which every stream is offered."""
+    return sandbox.config(project_token=sandbox.account.token)
+
+
 def as_sent(record: Mapping[str, Any], stream: str = "profiles") -> Json:
     """A record without what the connector added to it."""
     return {name: value for name, value in record.items() if name not in ADDED_FIELDS[stream]}
@@ -206,13 +212,17 @@ def true_occurrences(
 
 
 def assert_is_all(output: Output, sandbox: Sandbox) -> None:
-    """Both streams came, of the event App Launched, exactly as the account has them."""
+    """All streams came, of the event App Launched, exactly as the account has them."""
     assert output.exit_code == 0, output.stderr or output.error
     truth = sandbox.account.truth("App Launched", 20220101, 20260212)
     assert by_key(output.profiles) == {row["key"]: row["record"] for row in truth}
     assert occurrences(output.events) == true_occurrences(sandbox.account, ["App Launched"])
     assert output.profiles
     assert output.events
+    for stream in tables.STREAMS:
+        expected = tables.truth(stream, sandbox.account)
+        assert tables.keyed(stream, output.by_stream[stream]) == expected, stream
+        assert expected
 
 
 def _canonical(record: Json) -> str:

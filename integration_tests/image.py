@@ -5,7 +5,7 @@ import subprocess
 import tempfile
 from pathlib import Path
 
-from integration_tests.connector import ROOT, Output, assert_is_all
+from integration_tests.connector import ROOT, Output, assert_is_all, everything
 from source_clevertap.sandbox import Account, Sandbox
 
 IMAGE = "localhost/source-clevertap:dev"
@@ -36,7 +36,7 @@ def main() -> None:
         Sandbox(Account(profiles=6000), not_ready=1) as sandbox,
     ):
         Path(folder).chmod(0o755)
-        Path(folder, "config.json").write_text(json.dumps(sandbox.config()))
+        Path(folder, "config.json").write_text(json.dumps(everything(sandbox)))
         catalog = (ROOT / "integration_tests" / "configured_catalog.json").read_text()
         Path(folder, "catalog.json").write_text(catalog)
         assert run("spec").spec["connectionSpecification"]["title"] == "CleverTap"

@@ -39,8 +39,8 @@ def test_spec_names_every_setting() -> None:
     ]  # fmt: skip
 
 
-def test_discover_offers_both_streams_with_key_and_cursor(sandbox: Sandbox) -> None:
-    offered = run("discover", sandbox.config()).catalog["streams"]
+def test_discover_offers_both_exports_with_key_and_cursor(sandbox: Sandbox) -> None:
+    offered = run("discover", sandbox.config()).catalog["streams"][:2]
 
     told = {
         s["name"]: (
