@@ -38,6 +38,7 @@ from airbyte_cdk.sources.declarative.interpolation import InterpolatedString
 from airbyte_cdk.sources.declarative.migrations.state_migration import StateMigration
 from airbyte_cdk.sources.declarative.partition_routers import (
     ListPartitionRouter,
+    PartitionRouter,
     SinglePartitionRouter,
     SubstreamPartitionRouter,
 )
@@ -49,7 +50,9 @@ from airbyte_cdk.sources.declarative.requesters.error_handlers import (
 from airbyte_cdk.sources.declarative.requesters.paginators.strategies.pagination_strategy import (
     PaginationStrategy,
 )
+from airbyte_cdk.sources.declarative.retrievers import Retriever, SimpleRetriever
 from airbyte_cdk.sources.declarative.transformations import RecordTransformation
+from airbyte_cdk.sources.streams.core import StreamData
 from airbyte_cdk.sources.streams.http.error_handlers.response_models import (
     SUCCESS_RESOLUTION,
     ErrorResolution,
@@ -59,7 +62,7 @@ from airbyte_cdk.sources.streams.http.exceptions import BaseBackoffException
 from airbyte_cdk.sources.streams.http.pagination_reset_exception import (
     PaginationResetRequiredException,
 )
-from airbyte_cdk.sources.types import Config, StreamSlice
+from airbyte_cdk.sources.types import Config, Record, StreamSlice
 from airbyte_cdk.utils.airbyte_secrets_utils import add_to_secrets
 from airbyte_cdk.utils.traced_exception import AirbyteTracedException
 
@@ -795,6 +798,44 @@ class CleverTapErrorHandler(DefaultErrorHandler):
         return wait - 1
 
 
+class CursorKnown(dict[str, Any]):
+    """The data of a record whose cursor value the CDK has learned from the record before.
+
+    Its cursor looks for the value by `get`, and leaves the state as it is where it finds none. All else
+    that reads a dictionary finds what is there.
+    """
+
+    def get(self, key: str, default: Any = None) -> Any:
+        """The default."""
+        return default
+
+
+@dataclass
+class ExportRetriever(Retriever):
+    """Reads by `retriever`, an ordinary SimpleRetriever, and shows the CDK's cursor each value once.
+
+    All records of a window have the same value in `cursor_field`, its last day. To learn it from each
+    of them takes the CDK a quarter of the time of a read.
+    """
+
+    retriever: SimpleRetriever
+    cursor_field: str
+    partition_router: PartitionRouter | None = None  # the CDK asks this one for slices
+
+    def read_records(
+        self, records_schema: Mapping[str, Any], stream_slice: StreamSlice | None = None
+    ) -> Iterable[StreamData]:
+        """The records of a slice."""
+        shown = None
+        for record in self.retriever.read_records(records_schema, stream_slice):
+            if isinstance(record, Record):
+                data = record.data
+                if data[self.cursor_field] == shown:
+                    record = Record(CursorKnown(data), record.stream_name, record.associated_slice)
+                shown = data[self.cursor_field]
+            yield record
+
+
 @dataclass
 class ExportPagination(PaginationStrategy):
     """Follows an export from cursor to cursor until a page brings none.
@@ -932,7 +973,7 @@ class EventKeys(RecordTransformation):
         record["event_time"] = utc_time(ts, self._zone)
         record["object_id"] = object_id
         record["identity"] = profile.get("identity")
-        record["read_through"] = day_of(stream_slice["end_time"])
+        record["read_through"] = stream_slice["end_time"]
 
 
 def _canonical(value: Any) -> bytes:
@@ -963,30 +1004,6 @@ def _utc_offset(year: int, month: int, day: int, hour: int, minute: int, zone: s
     return offset or timedelta()
 
 
-class Day(str):
-    """A day as text, 2022-11-19, that is also a number: milliseconds since 1970.
-
-    The CDK's cursor reads the cursor field of every record, twice. From text it takes `strptime`, which
-    holds a lock that the reading threads then fight for: nearly half of the time of a read of events.
-    From a number (the manifest's format %ms) it takes next to none.
-    """
-
-    milliseconds: int
-
-    def __int__(self) -> int:
-        """What the format %ms asks for."""
-        return self.milliseconds
-
-
-@lru_cache(maxsize=1000)
-def day_of(text: str) -> Day:
-    """The Day of a slice's YYYY-MM-DD."""
-    moment = datetime.strptime(text, "%Y-%m-%d").replace(tzinfo=pytz.utc)
-    day = Day(text)
-    day.milliseconds = int(moment.timestamp() * 1000)
-    return day
-
-
 @dataclass
 class ProfileKeys(RecordTransformation):
     """Adds what CleverTap leaves out of a profile: the key, the event, and the day.
@@ -1015,7 +1032,7 @@ class ProfileKeys(RecordTransformation):
             object_id = "no-id-" + hashlib.blake2b(canonical, digest_size=16).hexdigest()
         record["object_id"] = str(object_id)
         record["event_name"] = stream_slice["event_name"]
-        record["active_through"] = day_of(stream_slice["end_time"])
+        record["active_through"] = stream_slice["end_time"]
 
     @staticmethod
     def _device_id(devices: Any) -> Any:

@@ -41,7 +41,7 @@ def stock_manifest() -> dict[str, Any]:
         )
     }
     definitions["export_requester"] = requester
-    retriever = definitions["export_retriever"]
+    retriever = definitions["export_retriever"] = definitions["export_retriever"]["retriever"]
     del retriever["request_window_splitting"]
     retriever["partition_router"] = {
         "type": "ListPartitionRouter",
@@ -63,7 +63,6 @@ def stock_manifest() -> dict[str, Any]:
     profiles = definitions["streams"]["profiles"]
     del profiles["state_migrations"]
     profiles["retriever"] = {"$ref": "#/definitions/export_retriever"}
-    definitions["export_windows"]["cursor_datetime_formats"] = ["%Y-%m-%d"]
     profiles["transformations"] = [
         {
             "type": "AddFields",
