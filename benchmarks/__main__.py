@@ -34,6 +34,11 @@ PORT = 8924
 URL = f"http://127.0.0.1:{PORT}"
 PADDING = 1400  # makes a profile about 2 KB
 US = [sys.executable, "-m", "source_clevertap", "read"]
+OUR_IMAGE_ENTRY = [
+    str(BIN / "source-declarative-manifest"), "read",
+    "--manifest-path", str(ROOT / "manifest.yaml"), "--components-path", str(ROOT / "components.py"),
+]  # fmt: skip
+PACKAGE, IMAGE_ENTRY = "source-clevertap, package", "source-clevertap, manifest-only"
 
 
 @dataclass
@@ -100,7 +105,8 @@ def sandbox(stream: str, *options: str, **changes: object) -> Iterator[tuple[lis
 
 def rates(args: argparse.Namespace) -> None:
     """Runs the contenders in turn and prints the table."""
-    contenders = {"bare loop": Runs(), "stock components": Runs(), "source-clevertap": Runs()}
+    names = ("bare loop", "stock components", "plain CDK stream", IMAGE_ENTRY, PACKAGE)
+    contenders = {name: Runs() for name in names}
     size = ["--padding", str(PADDING), "--profiles"]
     with (
         sandbox("profiles", *size, str(args.profiles)) as (options, config),
@@ -114,7 +120,10 @@ def rates(args: argparse.Namespace) -> None:
                 [sys.executable, str(Path(__file__).with_name("bare_loop.py")), config], args.profiles
             )
             contenders["stock components"].add([*stock_entry, *options], args.profiles)
-            contenders["source-clevertap"].add([*US, *options], args.profiles)
+            plain = [sys.executable, "-m", "benchmarks.plain_stream", "read", *options]
+            contenders["plain CDK stream"].add(plain, args.profiles)
+            contenders[IMAGE_ENTRY].add([*OUR_IMAGE_ENTRY, *options], args.profiles)
+            contenders[PACKAGE].add([*US, *options], args.profiles)
     few = Runs()
     with sandbox("profiles", *size, str(args.profiles // 10)) as (options, _):
         few.add([*US, *options], args.profiles // 10)
@@ -123,18 +132,19 @@ def rates(args: argparse.Namespace) -> None:
     mean = int(statistics.mean(len(json.dumps(account.profile(n))) for n in range(1000)))
     print(f"{args.profiles:,} profiles of about {mean:,} bytes; medians of {args.runs} runs")
     print()
-    print(f"{'':18} {'records/s':>10} {'seconds':>22} {'CPU s':>7} {'peak MB':>8}")
+    print(f"{'':32} {'records/s':>10} {'seconds':>22} {'CPU s':>7} {'peak MB':>8}")
     for name, runs in contenders.items():
         middle = statistics.median(runs.seconds)
         spread = f"{middle:.1f} ({min(runs.seconds):.1f}-{max(runs.seconds):.1f})"
         cpu, memory = statistics.median(runs.cpu), max(runs.memory)
-        print(f"{name:18} {args.profiles / middle:10,.0f} {spread:>22} {cpu:7.1f} {memory:8.0f}")
+        print(f"{name:32} {args.profiles / middle:10,.0f} {spread:>22} {cpu:7.1f} {memory:8.0f}")
     times = {name: statistics.median(runs.seconds) for name, runs in contenders.items()}
-    ours = times["source-clevertap"]
-    faster = times["stock components"] / ours
-    print(f"\nsource-clevertap is {faster:.1f} times as fast as stock components")
-    print(f"and takes {ours / times['bare loop']:.1f} times the time of the bare loop.")
-    most = max(contenders["source-clevertap"].memory)
+    ours = times[PACKAGE]
+    print(f"\n{PACKAGE}: {times['stock components'] / ours:.1f} times as fast as stock components,")
+    print(f"{times['plain CDK stream'] / ours:.1f} times as fast as a plain CDK stream,", end=" ")
+    print(f"{ours / times['bare loop']:.1f} times the time of the bare loop.")
+    print(f"{IMAGE_ENTRY}: {times['stock components'] / times[IMAGE_ENTRY]:.1f} times stock components.")
+    most = max(contenders[PACKAGE].memory)
     print(f"Its peak memory: {few.memory[0]:.0f} MB at {args.profiles // 10:,} profiles,", end=" ")
     print(f"{most:.0f} MB at {args.profiles:,}.")
 
