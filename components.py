@@ -429,9 +429,9 @@ def rows_of(response: requests.Response, key: str, kind: str) -> list[Any] | Non
     """The rows of a whole answer of another endpoint than the exports; None if it is not whole.
 
     `key` is where they lie; `*` is the only list that the answer has, where no page tells its name.
-    `kind` is what must lie there: a `list` of objects (its `total_results`, if told, must have come);
-    an `optional_list`, which is left out if it is empty; `days`, a count for each YYYYMMDD; a `number`;
-    an `object`.
+    `kind` is what must lie there: a `list` of objects (its `total_results`, if told, must have come, and
+    an empty page must not lie before its `total`); an `optional_list`, which is left out if it is empty;
+    `days`, a count for each YYYYMMDD; a `number`; an `object`.
     """
     page = _answer(response)
     if page is None or page.get("status", "success" if kind == "list" else None) != "success":
@@ -441,10 +441,12 @@ def rows_of(response: requests.Response, key: str, kind: str) -> list[Any] | Non
     if kind == "optional_list" and key not in page:
         value = []
     if kind in ("list", "optional_list"):
-        total = page.get("total_results", 0)
+        total = page.get("total_results") or 0
         if not isinstance(value, list) or not all(isinstance(row, dict) for row in value):
             return None
-        return value if isinstance(total, int) and len(value) >= total else None
+        if not isinstance(total, int) or len(value) < total or (not value and _is_midway(page)):
+            return None
+        return value
     if kind == "days":
         if not isinstance(value, dict) or not all(map(_is_count, value.values())):
             return None
@@ -453,6 +455,14 @@ def rows_of(response: requests.Response, key: str, kind: str) -> list[Any] | Non
         return [{"date": f"{d[:4]}-{d[4:6]}-{d[6:]}", "count": value[d]} for d in sorted(value)]
     whole = _is_count(value) if kind == "number" else isinstance(value, dict)
     return [{key: value}] if whole else None
+
+
+def _is_midway(page: Page) -> bool:
+    """Whether an answer says itself that it is a page with others after it."""
+    number, size, total = (page.get(name) for name in ("pageNumber", "pageSize", "total"))
+    if not (isinstance(number, int) and isinstance(size, int) and isinstance(total, int)):
+        return False
+    return (number - 1) * size < total
 
 
 def _is_count(value: Any) -> bool:

@@ -200,6 +200,7 @@ def test_given_what_is_no_answer_when_read_then_it_fails_as_transient(
         ("catalogs", {"a": [{"id": 1}], "b": [{"id": 2}]}),
         ("catalogs", {"a": [1]}),
         ("content_blocks", {"status": "success", "total": 0}),
+        ("content_blocks", {"contentBlocks": [], "total": 250, "pageNumber": 3, "pageSize": 100}),
     ],
 )
 def test_given_half_an_answer_when_read_then_it_fails_as_transient(
