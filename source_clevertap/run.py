@@ -119,7 +119,7 @@ def create_source(args: list[str]) -> SourceClevertap:
 
 
 def print_messages(messages: Iterable[str]) -> None:
-    """Prints each message as a line, many at a time.
+    """Prints each message as a line; records many at a time, what is no record at once.
 
     The CDK's buffer, where its logs go, holds the texts of a tenth of a second and copies them twice.
     Its lock keeps log lines out of ours.
@@ -139,7 +139,8 @@ def print_messages(messages: Iterable[str]) -> None:
     try:
         for message in messages:
             lines.append(message)
-            if len(lines) >= FLUSH_LINES or time.monotonic() - flushed >= FLUSH_SECONDS:
+            full = len(lines) >= FLUSH_LINES or time.monotonic() - flushed >= FLUSH_SECONDS
+            if full or not message.startswith('{"type":"RECORD"'):
                 flush()
                 flushed = time.monotonic()
     finally:
