@@ -1,7 +1,8 @@
 """What manifest.yaml cannot say about CleverTap.
 
 The manifest declares every request, answer, wait, window and field. In the order in which data flows,
-the classes here choose what to read (`EventRouter`, `DayWindows`, `CampaignRouter`, `ExportState`),
+the classes here choose what to read (`EventRouter`, `DayWindows`, `CampaignRouter`, and from where a
+sync goes on: `ExportState`, `StateUntilToday`),
 send the requests of a table (`AnswerRequester`), of a count that is asked for until it is done
 (`PolledRequester`) and of an export (`ExportRequester`: open it by POST, page through it by GET), tell
 an answer from everything else that CleverTap may send with HTTP 200 (`CleverTapErrorHandler`), and give
@@ -108,7 +109,7 @@ class EventsOfRead(TypedDict):
     """The events of one read, handed on with its slices (`extra_fields`).
 
     names: all of them. through: the last day that is read, YYYY-MM-DD. opened, refused: those that
-    CleverTap lets be exported, and those that it does not. listed: whether a slice has been made for
+    CleverTap lets be read, and those that it does not. listed: whether a slice has been made for
     each.
     """
 
