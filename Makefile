@@ -54,15 +54,20 @@ python313:
 faults: install
 	$(BIN)/python -m integration_tests.faults
 
-bench: install
-	$(BIN)/python -m benchmarks
+bench: install .venv-quickhouse/bin/.installed
+	$(BIN)/python -m benchmarks $(BENCH)
+
+.venv-quickhouse/bin/.installed: requirements/quickhouse.txt
+	$(PYTHON) -m venv .venv-quickhouse
+	.venv-quickhouse/bin/python -m pip install -q --require-hashes -r requirements/quickhouse.txt
+	@touch $@
 
 image-test: install
 	integration_tests/image-test
 
 # --- maintenance
 lock: install
-	cd requirements && for name in sync dev old-cdk run; do \
+	cd requirements && for name in sync dev old-cdk run quickhouse; do \
 	  ../$(BIN)/uv pip compile -q --universal --python-version 3.10 --generate-hashes \
 	    --no-emit-index-url --no-header --no-strip-extras $$name.in -o $$name.txt || exit 1; done
 

@@ -1,13 +1,10 @@
-"""Prints how fast the connector reads: every way to read the same sandbox, alternating, all in one run.
+"""Prints how fast the connector reads, beside other ways to read the same sandbox, in one run.
 
-Rates depend on the machine; the ratios are what counts. The sandbox runs in a process of its own,
-its pages built before the first request. Then two tables about events: how well the three requests
-are kept in flight where an answer takes half a second, and what 500 events cost that hold next to
-nothing; and the memory that the keys of events take.
+Rates depend on the machine; the ratios are what counts. The sandbox is a process of its own, its
+pages built before the first request. README.md in this folder says what each part shows.
 """
 
 import argparse
-import contextlib
 import hashlib
 import json
 import os
@@ -16,160 +13,191 @@ import subprocess
 import sys
 import tempfile
 import time
-import urllib.request
-from collections.abc import Iterator
-from dataclasses import dataclass, field
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import yaml
 
+from benchmarks.measure import BIN, MILLION, ROOT, Run, measure, sandbox, stats
 from benchmarks.stock import stock_manifest
-from integration_tests.connector import catalog
-from source_clevertap.run import COMPONENTS_MODULE, definition_file, register_components
-from source_clevertap.sandbox import Account, Sandbox
+from source_clevertap.run import COMPONENTS_MODULE, register_components
+from source_clevertap.sandbox import Account
+from source_clevertap.sandbox.account import EVENTS
 
-ROOT = definition_file("manifest.yaml").parent
-BIN = Path(sys.executable).parent
-PORT = 8924
-URL = f"http://127.0.0.1:{PORT}"
-PADDING = 1400  # makes a profile about 2 KB
-US = [sys.executable, "-m", "source_clevertap", "read"]
-OUR_IMAGE_ENTRY = [
+HERE = Path(__file__).parent
+US = [str(BIN / "source-clevertap"), "read"]
+OUR_MANIFEST = [
     str(BIN / "source-declarative-manifest"), "read",
     "--manifest-path", str(ROOT / "manifest.yaml"), "--components-path", str(ROOT / "components.py"),
 ]  # fmt: skip
-PACKAGE, IMAGE_ENTRY = "source-clevertap, package", "source-clevertap, manifest-only"
+PLAIN = [sys.executable, "-m", "benchmarks.plain_stream", "read"]
+BARE = [sys.executable, str(HERE / "bare_loop.py")]
+QUICKHOUSE_PYTHON = ROOT / ".venv-quickhouse/bin/python"
+FETCH, BARE_LOOP, STOCK = "sandbox, fetched only", "bare loop", "stock components"
+PLAIN_STREAM, QUICKHOUSE = "plain CDK stream", "quickhouse, to CSV"
+PACKAGE, MANIFEST_ONLY = "source-clevertap", "the same, manifest-only entry"
 
 
 @dataclass
-class Runs:
-    """The runs of one contender: seconds, CPU seconds and peak memory (MB) of its process."""
+class Scenario:
+    """What is read: records of a stream, padded to a size, from one export or from three.
 
-    seconds: list[float] = field(default_factory=list)
-    cpu: list[float] = field(default_factory=list)
-    memory: list[float] = field(default_factory=list)
+    records: about so many where there are three exports, whose events fewer profiles raised.
+    """
 
-    def add(self, command: list[str], records: int) -> None:
-        """Runs the command once; fails unless it printed that many records."""
-        environment = {**os.environ, "AIRBYTE_ENABLE_UNSAFE_CODE": "true", "PYTHONPATH": str(ROOT)}
-        started = time.monotonic()
-        reader = subprocess.Popen(command, stdout=subprocess.PIPE, env=environment)
-        count = subprocess.Popen(
-            ["grep", "-c", '^."type":"RECORD"'], stdin=reader.stdout, stdout=subprocess.PIPE
-        )
-        assert reader.stdout is not None
-        reader.stdout.close()
-        _, status, usage = os.wait4(reader.pid, 0)
-        self.seconds.append(time.monotonic() - started)
-        printed = int(count.communicate()[0])
-        if status or printed != records:
-            raise SystemExit(f"{command[:3]}: status {status}, {printed} records of {records}")
-        self.cpu.append(usage.ru_utime + usage.ru_stime)
-        self.memory.append(usage.ru_maxrss / 1024)
+    stream: str
+    records: int
+    padding: int = 0
+    latency: float = 0
+    exports: int = 1
+    without: tuple[str, ...] = ()
 
-
-def stats() -> dict[str, int]:
-    """What the sandbox has counted so far."""
-    with urllib.request.urlopen(f"{URL}/_sandbox/stats") as answer:  # noqa: S310
-        counted: dict[str, int] = json.loads(answer.read())
-    return counted
-
-
-@contextlib.contextmanager
-def sandbox(stream: str, *options: str, **changes: object) -> Iterator[tuple[list[str], str]]:
-    """A sandbox process. Yields the options of a read of the stream, and the configuration's path."""
-    server = subprocess.Popen(
-        [str(BIN / "source-clevertap-sandbox"), "--port", str(PORT), "--not-ready", "0", "--prebuild",
-         *options],
-        stdout=subprocess.DEVNULL,
-    )  # fmt: skip
-    try:
-        with tempfile.TemporaryDirectory() as folder:
-            files = {
-                "config": Sandbox(port=PORT).config(**changes),
-                "catalog": catalog(stream),
-            }
-            for name, content in files.items():
-                Path(folder, name).write_text(json.dumps(content))
-            for _ in range(1200):
-                with contextlib.suppress(OSError):
-                    stats()
-                    break
-                time.sleep(0.1)
-            paths = [part for name in files for part in (f"--{name}", str(Path(folder, name)))]
-            yield paths, str(Path(folder, "config"))
-    finally:
-        server.kill()
-        server.wait()
-
-
-def rates(args: argparse.Namespace) -> None:
-    """Runs the contenders in turn and prints the table."""
-    names = ("bare loop", "stock components", "plain CDK stream", IMAGE_ENTRY, PACKAGE)
-    contenders = {name: Runs() for name in names}
-    size = ["--padding", str(PADDING), "--profiles"]
-    with (
-        sandbox("profiles", *size, str(args.profiles)) as (options, config),
-        tempfile.TemporaryDirectory() as folder,
-    ):
+    def contenders(self, options: list[str], config: str, folder: str) -> dict[str, list[str]]:
+        """The command of each."""
         stock = Path(folder, "stock.yaml")
         stock.write_text(yaml.safe_dump(stock_manifest()))
-        stock_entry = [str(BIN / "source-declarative-manifest"), "read", "--manifest-path", str(stock)]
+        stock_entry = [*OUR_MANIFEST[:2], "--manifest-path", str(stock)]
+        commands = {
+            FETCH: [*BARE, self.stream, config, "--fetch-only"],
+            BARE_LOOP: [*BARE, self.stream, config],
+            STOCK: [*stock_entry, *options],
+            PLAIN_STREAM: [*PLAIN, *options],
+            MANIFEST_ONLY: [*OUR_MANIFEST, *options],
+            PACKAGE: [*US, *options],
+        }
+        if self.stream == "events":
+            del commands[STOCK]  # it has no keys for events
+            quickhouse = [str(QUICKHOUSE_PYTHON), str(HERE / "quickhouse_events.py"), config]
+            commands[QUICKHOUSE] = [*quickhouse, str(self.records)]
+        return {name: command for name, command in commands.items() if name not in self.without}
+
+
+SCENARIOS = {
+    "20k": Scenario("profiles", 20_000, 1400),
+    "200k": Scenario("profiles", 200_000, 1400),
+    "1m": Scenario("profiles", MILLION, 1400, without=(STOCK,)),
+    "small": Scenario("profiles", 200_000, 0),
+    "large": Scenario("profiles", 200_000, 5400),
+    "events": Scenario("events", 200_000),
+    "slow": Scenario("profiles", 100_000, 1400, latency=0.5, without=(FETCH, BARE_LOOP)),
+    "three": Scenario("profiles", 200_000, 1400, exports=3, without=(STOCK,)),
+    "slow-three": Scenario(*("profiles", 100_000, 1400, 0.5, 3), without=(FETCH, BARE_LOOP, STOCK)),
+}
+
+
+def rates(scenario: Scenario, args: argparse.Namespace) -> None:
+    """Runs the contenders in turn and prints the table."""
+    changes: dict[str, object] = {}
+    profiles = scenario.records
+    if scenario.exports == 3:  # all profiles, every third, every fifth
+        changes["additional_event_names"] = ["Charged", "Added To Cart"]
+        profiles = scenario.records * 15 // 23
+    size = ["--padding", str(scenario.padding), "--latency", str(scenario.latency)]
+    if scenario.stream == "profiles":
+        size += ["--profiles", str(profiles)]
+        records = sum(-(-profiles // every) for every in ((1, 3, 5) if scenario.exports == 3 else (1,)))
+    else:
+        size += ["--profiles", "1000", "--events", str(scenario.records)]
+        changes["include_event_summary"] = True  # quickhouse cannot leave it out
+        records = scenario.records
+    measured: dict[str, list[Run]] = {}
+    with (
+        sandbox(scenario.stream, *size, **changes) as (options, config),
+        tempfile.TemporaryDirectory() as folder,
+    ):
+        if scenario.stream == "events":
+            measure([*BARE, scenario.stream, config, "--fetch-only"])  # builds the records
         for _ in range(args.runs):
-            contenders["bare loop"].add(
-                [sys.executable, str(Path(__file__).with_name("bare_loop.py")), config], args.profiles
-            )
-            contenders["stock components"].add([*stock_entry, *options], args.profiles)
-            plain = [sys.executable, "-m", "benchmarks.plain_stream", "read", *options]
-            contenders["plain CDK stream"].add(plain, args.profiles)
-            contenders[IMAGE_ENTRY].add([*OUR_IMAGE_ENTRY, *options], args.profiles)
-            contenders[PACKAGE].add([*US, *options], args.profiles)
-    few = Runs()
-    with sandbox("profiles", *size, str(args.profiles // 10)) as (options, _):
-        few.add([*US, *options], args.profiles // 10)
-
-    account = Account(padding=PADDING)
-    mean = int(statistics.mean(len(json.dumps(account.profile(n))) for n in range(1000)))
-    print(f"{args.profiles:,} profiles of about {mean:,} bytes; medians of {args.runs} runs")
-    print()
-    print(f"{'':32} {'records/s':>10} {'seconds':>22} {'CPU s':>7} {'peak MB':>8}")
-    for name, runs in contenders.items():
-        middle = statistics.median(runs.seconds)
-        spread = f"{middle:.1f} ({min(runs.seconds):.1f}-{max(runs.seconds):.1f})"
-        cpu, memory = statistics.median(runs.cpu), max(runs.memory)
-        print(f"{name:32} {args.profiles / middle:10,.0f} {spread:>22} {cpu:7.1f} {memory:8.0f}")
-    times = {name: statistics.median(runs.seconds) for name, runs in contenders.items()}
-    ours = times[PACKAGE]
-    print(f"\n{PACKAGE}: {times['stock components'] / ours:.1f} times as fast as stock components,")
-    print(f"{times['plain CDK stream'] / ours:.1f} times as fast as a plain CDK stream,", end=" ")
-    print(f"{ours / times['bare loop']:.1f} times the time of the bare loop.")
-    print(f"{IMAGE_ENTRY}: {times['stock components'] / times[IMAGE_ENTRY]:.1f} times stock components.")
-    most = max(contenders[PACKAGE].memory)
-    print(f"Its peak memory: {few.memory[0]:.0f} MB at {args.profiles // 10:,} profiles,", end=" ")
-    print(f"{most:.0f} MB at {args.profiles:,}.")
+            for name, command in scenario.contenders(options, config, folder).items():
+                prints = name not in (FETCH, QUICKHOUSE)
+                run = measure(command, records if prints else None)
+                measured.setdefault(name, []).append(run)
+    account = Account(padding=scenario.padding)
+    make = account.profile if scenario.stream == "profiles" else lambda n: account.event("Charged", n)
+    mean = statistics.mean(len(json.dumps(make(n))) for n in range(1000)) / 1000
+    of = f"{records:,} {scenario.stream} of about {mean:.1f} KB"
+    print(f"\n{of}, {scenario.exports} export{'s' * (scenario.exports > 1)}, ", end="")
+    print(f"{scenario.latency:g} s an answer; medians of {args.runs} runs")
+    print(f"{'':30} {'records/s':>9} {'(slowest-fastest)':>19} {'CPU s':>7} {'peak':>5} {'first':>6}")
+    print(f"{'':30} {'':9} {'':19} {'/100k':>7} {'MB':>5} {'rec. s':>6}")
+    for name, done in measured.items():
+        speeds = sorted(records / run.seconds for run in done)
+        spread = f"({speeds[0]:,.0f}-{speeds[-1]:,.0f})"
+        cpu = statistics.median(run.cpu for run in done) * 100_000 / records
+        first = [run.first_record for run in done if run.first_record is not None]
+        print(f"{name:30} {statistics.median(speeds):9,.0f} {spread:>19} {cpu:7.2f}", end="")
+        print(f" {max(run.memory for run in done):5.0f}", end="")
+        print(f" {statistics.median(first):6.2f}" if first else f" {'-':>6}")
+    seconds = {name: statistics.median(run.seconds for run in done) for name, done in measured.items()}
+    for name in (PACKAGE, MANIFEST_ONLY):
+        told = [f"{seconds[other] / seconds[name]:.2f} times as fast as {other}"
+                for other in (STOCK, PLAIN_STREAM, QUICKHOUSE) if other in seconds]  # fmt: skip
+        if BARE_LOOP in seconds:
+            told.append(f"{seconds[name] / seconds[BARE_LOOP]:.2f} times the time of the {BARE_LOOP}")
+        print(f"{name}: {', '.join(told)}.")
+    sys.stdout.flush()
 
 
-def three_in_flight() -> None:
-    """Prints how near a read of events comes to what half a second for each of three answers allows.
+def all_rates(args: argparse.Namespace) -> None:
+    """The table of each scenario."""
+    for scenario in SCENARIOS.values():
+        rates(scenario, args)
 
-    Its pages are short, so that the answers are what is waited for; full ones are in the first table.
+
+def in_flight(args: argparse.Namespace) -> None:
+    """Prints how near a read of events comes to three answers at a time, each of half a second or one.
+
+    With short pages the answers are all that is waited for. Full ones come faster than a core converts
+    them, unless an answer takes longer.
     """
-    windows, pages, rows, latency = 12, 60, 92, 0.5
-    events = windows * pages * rows
-    size = ["--profiles", "1000", "--events", str(events), "--days", str(windows * 10)]
-    slow = ["--latency", str(latency), "--page-rows", str(rows)]
-    runs = Runs()
-    with sandbox("events", *size, *slow, end_date=20220430, slice_days=10) as (options, _):
-        runs.add([*US, *options], events)
-        counted = stats()
-    ideal = counted["pages"] * latency / 3
-    each = f"{counted['pages']} pages of {rows}, {latency} s each"
-    print(f"\n{events:,} events in {windows} windows, {each}:")
-    print(f"{runs.seconds[0]:.1f} s from start to end, {runs.seconds[0] / ideal:.2f} times the ideal of")
-    print(f"pages x latency / 3 = {ideal:.1f} s; most requests in flight: {counted['max_in_flight']}")
+    print("\nEvents in 12 windows; the ideal is three requests at a time, and nothing else:")
+    for rows, pages, latency in ((92, 90, 0.5), (4991, 10, 1.0), (4991, 10, 0.5)):
+        windows = 12
+        events = windows * pages * rows
+        size = ["--profiles", "1000", "--events", str(events), "--days", str(windows * 10)]
+        slow = ["--latency", str(latency), "--page-rows", str(rows)]
+        with sandbox("events", *size, *slow, end_date=20220430, slice_days=10) as (options, _config):
+            run = measure([*US, *options], events)
+            counted = stats()
+        ideal = counted["requests"] * latency / 3
+        print(f"{events:9,} events, {counted['requests']:5,} answers of {latency} s,", end=" ")
+        print(
+            f"{rows:5,} rows a page: {run.seconds:6.1f} s, {100 * ideal / run.seconds:.0f} % of", end=" "
+        )
+        print(f"the ideal ({ideal:.1f} s); {counted['max_in_flight']} in flight", flush=True)
 
 
-def next_to_nothing() -> None:
+def memory(args: argparse.Namespace) -> None:
+    """Prints the peak memory of a tenth and of all of a million large profiles, by three exports."""
+    print("\nPeak memory, profiles of about 6 KB from three exports:")
+    for profiles in (MILLION * 15 // 230, MILLION * 15 // 23):
+        size = ["--padding", "5400", "--profiles", str(profiles)]
+        events = {"additional_event_names": ["Charged", "Added To Cart"]}
+        with sandbox("profiles", *size, **events) as (options, _config):
+            run = measure([*US, *options])
+        print(f"{run.records:11,} {run.memory:5.0f} MB", flush=True)
+
+
+def soak(args: argparse.Namespace) -> None:
+    """Prints the speed of each million of five million profiles."""
+    rest = list(EVENTS)[1:]
+    profiles = next(n for n in range(10**6, 10**7, 10**4) if _raised(n) >= 5 * MILLION)
+    print(f"\nFive million profiles from {len(EVENTS)} exports, by the million:")
+    with sandbox("profiles", "--profiles", str(profiles), additional_event_names=rest) as (options, _):
+        run = measure([*US, *options], _raised(profiles))
+    for number, (before, then) in enumerate(zip([0, *run.millions], run.millions, strict=False), 1):
+        print(f"{number:2} {MILLION / (then - before):9,.0f} records/s")
+    print(f"peak {run.memory:.0f} MB", flush=True)
+
+
+def _raised(profiles: int) -> int:
+    """How many profiles the exports of all events bring."""
+    return sum(-(-profiles // every) for every in EVENTS.values())
+
+
+def next_to_nothing(args: argparse.Namespace) -> None:
     """Prints what many events cost that hold hardly a row: the first sync, and the one after it."""
     rare, latency, days = 486, 0.1, 30  # the sandbox has 14 besides
     size = ["--profiles", "100", "--events", "0", "--rare", str(rare), "--days", str(days)]
@@ -177,7 +205,7 @@ def next_to_nothing() -> None:
     print(f"\n500 events x {days} days, {latency} s an answer, a row in one event of ten:")
     state: list[str] = []
     with (
-        sandbox("events", *size, "--latency", str(latency), **settings) as (options, _),
+        sandbox("events", *size, "--latency", str(latency), **settings) as (options, _config),
         tempfile.TemporaryDirectory() as folder,
     ):
         for name in ("first sync", "next sync"):
@@ -193,7 +221,7 @@ def next_to_nothing() -> None:
             state = ["--state", str(Path(folder, "state"))]
 
 
-def twins() -> None:
+def twins(args: argparse.Namespace) -> None:
     """Prints the memory that telling twins apart takes while an export is open."""
     register_components()
     occurrence = sys.modules[COMPONENTS_MODULE].occurrence
@@ -212,21 +240,25 @@ def megabytes() -> float:
     return pages * os.sysconf("SC_PAGE_SIZE") / 1e6
 
 
+PARTS: dict[str, Callable[[argparse.Namespace], None]] = {
+    "rates": all_rates,
+    **{name: partial(rates, scenario) for name, scenario in SCENARIOS.items()},
+    "flight": in_flight,
+    "memory": memory,
+    "soak": soak,
+    "sparse": next_to_nothing,
+    "twins": twins,
+}
+
+
 def main() -> None:
-    """Runs everything, or the parts named."""
+    """Runs the parts named, or all."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--profiles", type=int, default=200_000)
-    parser.add_argument("--runs", type=int, default=3)
-    parser.add_argument("parts", nargs="*", choices=["rates", "flight", "sparse", "twins", []])
+    parser.add_argument("--runs", type=int, default=5)
+    parser.add_argument("parts", nargs="*", metavar=f"part ({', '.join(PARTS)})")
     args = parser.parse_args()
-    if not args.parts or "rates" in args.parts:
-        rates(args)
-    if not args.parts or "flight" in args.parts:
-        three_in_flight()
-    if not args.parts or "sparse" in args.parts:
-        next_to_nothing()
-    if not args.parts or "twins" in args.parts:
-        twins()
+    for part in args.parts or ("rates", "flight", "memory", "soak", "sparse", "twins"):
+        PARTS[part](args)
 
 
 main()

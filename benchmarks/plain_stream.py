@@ -14,45 +14,47 @@ from airbyte_cdk.sources import AbstractSource
 from airbyte_cdk.sources.streams import Stream
 
 
-class Profiles(Stream):
-    """The users that raised the event."""
+class Export(Stream):
+    """A stream that is exported."""
 
-    name = "profiles"
-    primary_key = "object_id"
+    primary_key = None
 
-    def __init__(self, config: Mapping[str, Any]) -> None:
+    def __init__(self, name: str, config: Mapping[str, Any]) -> None:
         super().__init__()
-        self._config = config
+        self._name, self._config = name, config
+
+    @property
+    def name(self) -> str:
+        """Of the stream."""
+        return self._name
 
     def get_json_schema(self) -> Mapping[str, Any]:  # type: ignore[override]
         """Open."""
         return {"type": "object", "additionalProperties": True, "properties": {}}
 
     def read_records(self, *_: Any, **__: Any) -> Iterable[Mapping[str, Any]]:
-        """Opens the export and walks it."""
+        """Opens the exports and walks them."""
         config, session = self._config, requests.Session()
         session.headers["X-CleverTap-Account-Id"] = config["account_id"]
         session.headers["X-CleverTap-Passcode"] = config["passcode"]
-        url = f"{config['base_url']}/1/profiles.json"
-        body = {
-            "event_name": config["event_name"],
-            "from": config["start_date"],
-            "to": config["end_date"],
-        }
+        url = f"{config['base_url']}/1/{self._name}.json"
         query = "batch_size=4991&app=true&events=true&profile=true"
-        cursor = session.post(f"{url}?{query}", json=body).json()["cursor"]
-        while cursor:
-            page = session.get(f"{url}?cursor={cursor}").json()
-            for record in page.get("records", ()):
-                devices = record.get("platformInfo") or [{}]
-                record["object_id"] = record.get("objectId") or devices[0].get("objectId")
-                record["event_name"] = config["event_name"]
-                yield record
-            cursor = page.get("next_cursor")
+        for event in [config["event_name"], *config.get("additional_event_names", ())]:
+            body = {"event_name": event, "from": config["start_date"], "to": config["end_date"]}
+            cursor = session.post(f"{url}?{query}", json=body).json()["cursor"]
+            while cursor:
+                page = session.get(f"{url}?cursor={cursor}").json()
+                for record in page.get("records", ()):
+                    profile = record.get("profile") or record
+                    devices = profile.get("platformInfo") or [{}]
+                    record["object_id"] = profile.get("objectId") or devices[0].get("objectId")
+                    record["event_name"] = event
+                    yield record
+                cursor = page.get("next_cursor")
 
 
 class Source(AbstractSource):
-    """A source of one stream."""
+    """A source of both exports."""
 
     def spec(self, logger: Any) -> ConnectorSpecification:
         """Anything goes."""
@@ -63,8 +65,8 @@ class Source(AbstractSource):
         return True, None
 
     def streams(self, config: Mapping[str, Any]) -> list[Stream]:
-        """The one stream."""
-        return [Profiles(config)]
+        """Both."""
+        return [Export("profiles", config), Export("events", config)]
 
 
 if __name__ == "__main__":
