@@ -1005,20 +1005,27 @@ def utc_time(ts: Any, zone: str) -> str | None:
     text = str(ts)
     if len(text) != 14 or not (text.isascii() and text.isdecimal()):
         return None
-    year, month, day, hour = int(text[:4]), int(text[4:6]), int(text[6:8]), int(text[8:10])
-    minute, second = int(text[10:12]), int(text[12:])
     try:
-        local = datetime(year, month, day, hour, minute, second)
-        return (local - _utc_offset(year, month, day, hour, minute // 15 * 15, zone)).isoformat() + "Z"
+        year, month, day = int(text[:4]), int(text[4:6]), int(text[6:8])
+        local = datetime(year, month, day, int(text[8:10]), int(text[10:12]), int(text[12:]))
+        offset = _offset_of_day(text[:8], zone)
+        if offset is None:
+            offset = _offset(local, zone)
+        return (local - offset).isoformat() + "Z"
     except (ValueError, OverflowError):
         return None
 
 
-@lru_cache(maxsize=10_000)  # a time zone takes longer than all else; its clocks change at quarters
-def _utc_offset(year: int, month: int, day: int, hour: int, minute: int, zone: str) -> timedelta:
-    local = datetime(year, month, day, hour, minute)
-    offset = pytz.timezone(zone).localize(local, is_dst=True).utcoffset()
-    return offset or timedelta()
+@lru_cache(maxsize=10_000)  # a time zone takes longer than all else
+def _offset_of_day(day: str, zone: str) -> timedelta | None:
+    """From UTC to the zone, on a day YYYYMMDD; None if the clocks change on it."""
+    start = datetime.strptime(day, "%Y%m%d")
+    offset = _offset(start, zone)
+    return offset if offset == _offset(start + timedelta(1), zone) else None
+
+
+def _offset(local: datetime, zone: str) -> timedelta:
+    return pytz.timezone(zone).localize(local, is_dst=True).utcoffset() or timedelta()
 
 
 @dataclass

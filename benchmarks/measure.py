@@ -3,6 +3,7 @@
 import contextlib
 import json
 import os
+import re
 import subprocess
 import sys
 import tempfile
@@ -11,6 +12,7 @@ import urllib.request
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 from integration_tests.connector import catalog
 from source_clevertap.run import definition_file
@@ -20,6 +22,9 @@ ROOT = definition_file("manifest.yaml").parent
 BIN = Path(sys.executable).parent
 PORT = 8924
 URL = f"http://127.0.0.1:{PORT}"
+IMAGE = dict(  # what the image sets
+    re.findall(r"(MALLOC_\w+)=(\w+)", (ROOT / "Dockerfile").read_text())
+)
 RECORD = b'\n{"type":"RECORD"'
 MILLION = 1_000_000
 
@@ -36,9 +41,10 @@ class Run:
     millions: list[float] = field(default_factory=list)  # when each million was complete
 
 
-def measure(command: list[str], records: int | None = None) -> Run:
+def measure(command: list[str], records: int | None = None, **variables: str) -> Run:
     """Runs a command; fails unless it succeeds and prints that many records (None: does not look)."""
-    environment = {**os.environ, "AIRBYTE_ENABLE_UNSAFE_CODE": "true", "PYTHONPATH": str(ROOT)}
+    ours = {"AIRBYTE_ENABLE_UNSAFE_CODE": "true", "PYTHONPATH": str(ROOT), **variables}
+    environment = {**os.environ, **ours}
     started = time.monotonic()
     reader = subprocess.Popen(command, stdout=subprocess.PIPE, env=environment)
     assert reader.stdout is not None
@@ -69,14 +75,16 @@ def stats() -> dict[str, int]:
 
 
 @contextlib.contextmanager
-def sandbox(stream: str, *options: str, **changes: object) -> Iterator[tuple[list[str], str]]:
-    """A sandbox whose records are made before it answers.
+def sandbox(
+    stream: str, *options: str, prebuild: bool = True, **changes: Any
+) -> Iterator[tuple[list[str], str]]:
+    """A sandbox that makes its records before it answers, or (prebuild=False) as they are asked for.
 
     Yields the options of a read of the stream, and the configuration's path.
     """
     server = subprocess.Popen(
-        [str(BIN / "source-clevertap-sandbox"), "--port", str(PORT), "--not-ready", "0", "--prebuild",
-         *options],
+        [str(BIN / "source-clevertap-sandbox"), "--port", str(PORT), "--not-ready", "0",
+         *["--prebuild"] * prebuild, *options],
         stdout=subprocess.DEVNULL,
     )  # fmt: skip
     try:

@@ -2,6 +2,7 @@
 
 import json
 import sqlite3
+from collections import Counter
 from collections.abc import Iterator
 from datetime import datetime, timedelta, timezone
 from pathlib import Path
@@ -52,6 +53,11 @@ def test_all_streams_come_in_one_sync_three_requests_at_a_time() -> None:
     assert len(output.profiles) == 60
     assert len(output.events) == 400
     assert 2 <= sandbox.max_in_flight <= 3
+    counted: Counter[str] = Counter()  # what the platform compares with the rows that arrived
+    for state in output.states:
+        name = state["stream"]["stream_descriptor"]["name"]
+        counted[name] += int(state["sourceStats"]["recordCount"])
+    assert counted == {name: len(found) for name, found in output.by_stream.items()}
 
 
 def test_discover_tells_keys_cursors_and_modes(sandbox: Sandbox) -> None:

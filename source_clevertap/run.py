@@ -31,7 +31,7 @@ COMPONENTS_MODULE = "source_declarative_manifest.components"  # its name in Buil
 SWITCH_INTERVAL_SECONDS = 0.1
 
 FLUSH_SECONDS = 0.1  # as the CDK's buffer does
-FLUSH_LINES = 1000
+FLUSH_LINES = 100
 
 ANYTHING_VALID = {"account_id": "-", "passcode": "-", "event_name": "-", "start_date": 20000101}
 

@@ -115,6 +115,11 @@ def test_given_a_record_when_read_then_it_is_as_sent_and_has_what_it_lacked(read
         (20241103013000, "America/New_York", "2024-11-03T05:30:00Z"),  # comes twice: the first
         (20241103020000, "America/New_York", "2024-11-03T07:00:00Z"),
         (20240407013000, "Australia/Lord_Howe", "2024-04-06T14:30:00Z"),  # half an hour twice
+        (20180217225959, "America/Sao_Paulo", "2018-02-18T00:59:59Z"),  # back an hour at midnight
+        (20180217233000, "America/Sao_Paulo", "2018-02-18T01:30:00Z"),
+        (20180218000000, "America/Sao_Paulo", "2018-02-18T03:00:00Z"),
+        (20181103235959, "America/Sao_Paulo", "2018-11-04T02:59:59Z"),  # on an hour at midnight
+        (20181104010000, "America/Sao_Paulo", "2018-11-04T03:00:00Z"),
         (20991231235959, "UTC", "2099-12-31T23:59:59Z"),
         (20240229120000, "UTC", "2024-02-29T12:00:00Z"),
         *((unreadable, "UTC", None) for unreadable in UNREADABLE),
