@@ -26,6 +26,8 @@ def main(stream: str, config_path: str, fetch_only: bool) -> None:
     for event in [config["event_name"], *config.get("additional_event_names", ())]:
         body = {"event_name": event, "from": config["start_date"], "to": config["end_date"]}
         query = "batch_size=4991&app=true&events=true&profile=true"
+        if stream == "events":
+            query = query.replace("events=true", "events=false")
         cursor = session.post(f"{url}?{query}", json=body).json()["cursor"]
         while cursor:
             content = session.get(f"{url}?cursor={cursor}").content

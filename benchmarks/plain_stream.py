@@ -39,6 +39,8 @@ class Export(Stream):
         session.headers["X-CleverTap-Passcode"] = config["passcode"]
         url = f"{config['base_url']}/1/{self._name}.json"
         query = "batch_size=4991&app=true&events=true&profile=true"
+        if self._name == "events":
+            query = query.replace("events=true", "events=false")
         for event in [config["event_name"], *config.get("additional_event_names", ())]:
             body = {"event_name": event, "from": config["start_date"], "to": config["end_date"]}
             cursor = session.post(f"{url}?{query}", json=body).json()["cursor"]
