@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 OLD := .venv-old-cdk/bin
 
-.PHONY: install sync test lint unit integration old-cdk python313 faults bench image-test lock clean
+.PHONY: install sync test lint unit integration old-cdk python313 faults bench docs-test image-test lock clean
 
 install: $(BIN)/source-clevertap
 
@@ -61,6 +61,10 @@ bench: install .venv-quickhouse/bin/.installed
 	$(PYTHON) -m venv .venv-quickhouse
 	.venv-quickhouse/bin/python -m pip install -q --require-hashes -r requirements/quickhouse.txt
 	@touch $@
+
+# What the documents say, typed (needs PyAirbyte).
+docs-test: $(BIN)/.sync
+	$(BIN)/python -m pytest -q integration_tests/docs.py
 
 image-test: install
 	integration_tests/image-test

@@ -6,8 +6,8 @@ sync goes on: `ExportState`, `StateUntilToday`),
 send the requests of a table (`AnswerRequester`), of a count that is asked for until it is done
 (`PolledRequester`) and of an export (`ExportRequester`: open it by POST, page through it by GET), tell
 an answer from everything else that CleverTap may send with HTTP 200 (`CleverTapErrorHandler`), and give
-records what they lack (`EventKeys`, `ProfileKeys`, `MessageKeys`). The last functions check the
-configuration.
+records what they lack (`EventKeys`, `ProfileKeys`, `MessageKeys`), or take out what is personal
+(`PersonalData`). The last functions check the configuration.
 
 One instance of each class serves all slices of a stream, on several threads: nothing about a read
 is kept on it. The state of an export travels in the page token (`ExportPosition`), what the slices
@@ -17,6 +17,7 @@ This file is pasted into the Connector Builder: ASCII only, no backslash, no rel
 """
 
 import hashlib
+import hmac
 import json
 import logging
 import re
@@ -490,7 +491,7 @@ class AnswerRequester:
         # Bodies are read by `page_of`. Otherwise the CDK's debug log would print the records.
         self.open.stream_response = True
         # The CDK masks a secret as it was typed, but prints headers with quotes and such escaped.
-        for name in ("passcode", "project_token"):
+        for name in ("passcode", "project_token", "pii_salt"):
             printed = repr(str(self.config.get(name) or ""))[1:-1]
             for escaped in (printed, json.dumps(printed)[1:-1]) if printed else ():
                 add_to_secrets(escaped)
@@ -1067,6 +1068,69 @@ class ProfileKeys(RecordTransformation):
 
 
 @dataclass
+class PersonalData(RecordTransformation):
+    """Takes what is personal out of a profile or an event, or puts a digest in its place.
+
+    pii_mode: keep; drop; or hash: HMAC-SHA-256 of the value as text, keyed with pii_salt, in hex. Equal
+    values have equal digests in both streams, whether CleverTap sent a number or a text. pii_fields: the
+    names of the fields, wherever in a record they lie. An entry of all_identities that is the value of
+    another field goes with it, and so does an object_id that is the identity (`ProfileKeys`). All other
+    keys were made before, and stay as they are.
+    """
+
+    config: Config
+
+    def __post_init__(self) -> None:
+        self._mode = self.config.get("pii_mode") or "keep"
+        self._fields = frozenset(self.config.get("pii_fields") or PERSONAL)
+        self._salt = str(self.config.get("pii_salt") or self.config["account_id"]).encode()
+
+    def transform(
+        self,
+        record: dict[str, Any],
+        config: Config | None = None,
+        stream_state: Any = None,
+        stream_slice: StreamSlice | None = None,
+    ) -> None:
+        """Changes `record`, in place."""
+        if self._mode == "keep":
+            return
+        hidden: set[str] = set()
+        self._hide(record, hidden)
+        profile = record.get("profile")
+        person = profile if isinstance(profile, dict) else record
+        identities = person.get("all_identities")
+        if isinstance(identities, list) and "all_identities" not in self._fields:
+            left = [e for e in identities if self._mode == "hash" or str(e) not in hidden]
+            person["all_identities"] = [self._digest(e) if str(e) in hidden else e for e in left]
+        if "identity" in self._fields and record.get("object_id") in hidden:
+            record["object_id"] = self._digest(record["object_id"])
+
+    def _hide(self, value: Any, hidden: set[str]) -> None:
+        """Hides the fields in `value`, at any depth; adds what their values were to `hidden`."""
+        if isinstance(value, list):
+            for entry in value:
+                self._hide(entry, hidden)
+        if not isinstance(value, dict):
+            return
+        for name, inner in list(value.items()):
+            if name not in self._fields:
+                self._hide(inner, hidden)
+            elif inner not in (None, ""):
+                entries = inner if isinstance(inner, list) else [inner]
+                hidden.update(str(entry) for entry in entries)
+                if self._mode == "drop":
+                    del value[name]
+                else:
+                    digests = [self._digest(entry) for entry in entries]
+                    value[name] = digests if isinstance(inner, list) else digests[0]
+
+    def _digest(self, value: Any) -> str:
+        text = _canonical(value) if isinstance(value, (dict, list)) else str(value).encode()
+        return hmac.digest(self._salt, text, "sha256").hex()
+
+
+@dataclass
 class MessageKeys(RecordTransformation):
     """Gives a message report a key and a time that a warehouse can use.
 
@@ -1123,6 +1187,12 @@ def _today(config: Mapping[str, Any], days_ahead: int = 0) -> str:
 
 # ---------------------------------------------------------------- the configuration
 
+PERSONAL = ("identity", "email", "phone", "name", "push_token", "all_identities")
+# What rows are found or filed by; it cannot be hidden.
+FIXED = (
+    *("object_id", "objectId", "event_id", "event_name", "event_time", "ts", "read_through", "events"),
+    *("active_through", "profile", "profileData", "platformInfo", "event_props", "session_props"),
+)
 SWITCHES = (
     *("all_events", "include_event_summary", "include_app_fields", "include_profile_properties"),
 )
@@ -1189,7 +1259,7 @@ def _setting_problems(config: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
         # What an HTTP header can carry. The value may be a secret: it is not repeated.
         if not re.fullmatch("[!-~]([ -~]*[!-~])?", str(config.get(name, "-"))):
             yield name, f"{name} has a space at an end, or a character that is not plain ASCII."
-    for name in ("account_id", "passcode", "project_token", "event_name"):
+    for name in ("account_id", "passcode", "project_token", "event_name", "pii_salt"):
         if not isinstance(config.get(name, ""), str):
             yield name, f"{name} must be text, in quotes."
     for name in ("additional_event_names", "excluded_event_names"):
@@ -1201,6 +1271,17 @@ def _setting_problems(config: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
     base_url = config.get("base_url", "http://localhost")
     if not (isinstance(base_url, str) and BASE_URL.fullmatch(base_url.replace("[::1]", "localhost"))):
         yield "base_url", "base_url must be https://...api.clevertap.com or http://localhost, no path."
+    mode = config.get("pii_mode", "keep")
+    if mode not in ("keep", "drop", "hash"):
+        yield "pii_mode", f"pii_mode '{mode}' is none of keep, drop, hash."
+    if mode == "hash" and "pii_salt" not in config:
+        yield "pii_salt", "pii_salt is missing: pii_mode hash needs one. Any long secret text will do."
+    fields = config.get("pii_fields", [])
+    if not isinstance(fields, list) or not all(isinstance(f, str) and f for f in fields):
+        yield "pii_fields", "pii_fields must be a list of names of fields."
+    elif set(fields) & set(FIXED):
+        keys = ", ".join(sorted(set(fields) & set(FIXED)))
+        yield "pii_fields", f"pii_fields cannot name {keys}: rows are found or filed by it."
     for name in SWITCHES:
         if not isinstance(config.get(name, True), bool):
             yield name, f"{name} must be true or false."

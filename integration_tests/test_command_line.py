@@ -1,5 +1,7 @@
 """spec, check, discover and read through the real command line, over HTTP, against the sandbox."""
 
+import hashlib
+import hmac
 import json
 import urllib.request
 from collections.abc import Iterator
@@ -211,3 +213,37 @@ def test_nothing_personal_and_no_passcode_is_logged_over_http(debug: bool) -> No
             record = account.profile(number)
             planted += [account.key(number), str(record.get("email", account.passcode))]
         assert [value for value in planted if value in told] == []
+
+
+@pytest.mark.parametrize("mode", ["drop", "hash"])
+def test_nothing_personal_is_told_at_all_where_it_is_hidden_and_joins_still_work(mode: str) -> None:
+    account, salt, streams = Account(profiles=60, events=300), "the s\u00e4lt", ("profiles", "events")
+    with Sandbox(account, faults=(Fault("truncated", 2), Fault("reset", 2))) as sandbox:
+        hidden = run("read", sandbox.config(pii_mode=mode, pii_salt=salt), streams=streams, debug=True)
+        kept = run("read", sandbox.config(), streams=streams)
+
+    assert hidden.exit_code == kept.exit_code == 0, hidden.error
+    assert {p["object_id"] for p in hidden.profiles} == {p["object_id"] for p in kept.profiles}
+    assert {e["event_id"] for e in hidden.events} == {e["event_id"] for e in kept.events}
+    planted = {salt, json.dumps(salt)[1:-1]}
+    for profile in map(account.profile, range(60)):
+        personal = [profile.get(name) for name in ("identity", "email", "phone", "name")]
+        personal += [
+            *profile.get("all_identities", []),
+            *(d.get("push_token") for d in profile["platformInfo"]),
+        ]
+        planted |= {str(value) for value in personal if len(str(value or "")) > 2}  # not identity 3
+    assert len(planted) > 150
+    told = hidden.stdout + hidden.stderr + json.dumps(hidden.records, ensure_ascii=False)
+    assert [value for value in sorted(planted) if value in told] == []
+
+    def digest(identity: Any) -> str | None:
+        text = str(identity).encode()
+        return identity and hmac.new(salt.encode(), text, hashlib.sha256).hexdigest()
+
+    persons = [{row["object_id"]: row.get("identity") for row in o.profiles} for o in (kept, hidden)]
+    expected = {k: digest(v) if mode == "hash" else None for k, v in persons[0].items()}
+    assert persons[1] == expected
+    raised = [{row["event_id"]: row.get("identity") for row in o.events} for o in (kept, hidden)]
+    assert raised[1] == {k: digest(v) if mode == "hash" else None for k, v in raised[0].items()}
+    assert len([identity for identity in raised[0].values() if identity]) > 100

@@ -26,8 +26,8 @@ EXAMPLES_OF = ("profiles", "events")
 SANDBOX = Account(profiles=20_000, events=40_000, days=3650)  # it grows by the day
 
 
-def sync(config: dict[str, Any], database: Path) -> None:
-    """Lands every stream in `database` (tables named as the streams) and prints a summary."""
+def sync(config: dict[str, Any], database: Path, streams: list[str] | None = None) -> None:
+    """Lands the streams, or all, in `database` (tables named as they are) and prints a summary."""
     os.environ.setdefault("AIRBYTE_OFFLINE_MODE", "1")  # the connector is here: no registry is asked
     os.environ.setdefault("DO_NOT_TRACK", "1")
     warnings.filterwarnings("ignore", category=FutureWarning)  # of libraries that are not used here
@@ -46,7 +46,7 @@ def sync(config: dict[str, Any], database: Path) -> None:
     began, started = datetime.now(timezone.utc), time.monotonic()
     try:
         source.check()
-        source.select_all_streams()
+        source.select_streams(streams or "*")
         result = source.read(cache=cache)
     except airbyte.exceptions.PyAirbyteError as error:
         sys.exit(f"The sync did not complete. {error}")
@@ -62,7 +62,8 @@ def sync(config: dict[str, Any], database: Path) -> None:
         if stream in EXAMPLES_OF:
             for row in cache.run_sql_query(f'SELECT * FROM "{stream}" LIMIT 3'):  # noqa: S608
                 print("   ", {name: row[name] for name in EXAMPLE_FIELDS if row.get(name)})
-    print(f"\nCompleteness: {completeness(cache, config)}")
+    if {"events", "daily_event_counts"} <= set(result.streams):
+        print(f"\nCompleteness: {completeness(cache, config)}")
     print(f"In {database}, one table a stream.")
 
 
@@ -90,6 +91,10 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--config", type=Path, default=ROOT / "secrets" / "config.json")
     parser.add_argument("--database", type=Path, help="instead of the two above")
+    parser.add_argument("--streams", nargs="+", metavar="STREAM", help="these only")
+    for name in ("start_date", "end_date"):
+        option = f"--{name.replace('_', '-')}"
+        parser.add_argument(option, type=int, metavar="YYYYMMDD", help="instead of the setting")
     args = parser.parse_args()
     with contextlib.ExitStack() as stack:
         if args.config.exists():
@@ -101,7 +106,9 @@ def main() -> None:
             config, database = sandbox.config(end_date=None), ROOT / "sandbox.duckdb"
             config |= {"additional_event_names": ["Charged"], "slice_days": 365}
             config |= {"project_token": SANDBOX.token}
-        sync(config, args.database or database)
+        dates = {name: getattr(args, name) for name in ("start_date", "end_date")}
+        config |= {name: day for name, day in dates.items() if day}
+        sync(config, args.database or database, args.streams)
 
 
 if __name__ == "__main__":

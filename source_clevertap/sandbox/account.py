@@ -179,6 +179,8 @@ class Account:
         for name in ("identity", "all_identities", "email", "name", "phone", "profileData", "events"):
             if name in sent:
                 profile[name] = sent[name]
+        if person % 3 == 0:
+            profile["push_token"] = self._push_token(person, 0)
         if flags.app:
             profile.update(os_version="10", app_version="1.1.7", make="xiaomi", model="M2006C3MII")
         properties: dict[str, Any] = {
@@ -249,6 +251,9 @@ class Account:
     def _shift(self, event: str) -> int:
         return self.seed * 31 + crc32(event.encode())
 
+    def _push_token(self, number: int, device: int) -> str:
+        return f"token-{self.seed:x}-{number:08d}-{device}"
+
     def _properties(self, number: int, rng: Random) -> dict[str, Any]:
         properties: dict[str, Any] = {
             "Customer Type": rng.choice(("Gold", "Silver", 3, True)),
@@ -274,6 +279,8 @@ class Account:
             }
             if flags.app and make:
                 device.update(os_version="10.2", app_version="6.1.3", make=make, model=model)
+            if number % 3 == 0:
+                device["push_token"] = self._push_token(number, index)
             devices.append(device)
         return devices
 
