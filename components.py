@@ -1095,7 +1095,7 @@ class PersonalData(RecordTransformation):
         """Changes `record`, in place."""
         if self._mode == "keep":
             return
-        hidden: set[str] = set()
+        identity, hidden = str(record.get("identity")), set[str]()
         self._hide(record, hidden)
         profile = record.get("profile")
         person = profile if isinstance(profile, dict) else record
@@ -1103,7 +1103,7 @@ class PersonalData(RecordTransformation):
         if isinstance(identities, list) and "all_identities" not in self._fields:
             left = [e for e in identities if self._mode == "hash" or str(e) not in hidden]
             person["all_identities"] = [self._digest(e) if str(e) in hidden else e for e in left]
-        if "identity" in self._fields and record.get("object_id") in hidden:
+        if "identity" in self._fields and record.get("object_id") == identity:
             record["object_id"] = self._digest(record["object_id"])
 
     def _hide(self, value: Any, hidden: set[str]) -> None:
@@ -1118,14 +1118,16 @@ class PersonalData(RecordTransformation):
                 self._hide(inner, hidden)
             elif inner not in (None, ""):
                 entries = inner if isinstance(inner, list) else [inner]
-                hidden.update(str(entry) for entry in entries)
+                hidden.update(str(entry) for entry in entries if entry is not None)
                 if self._mode == "drop":
                     del value[name]
                 else:
                     digests = [self._digest(entry) for entry in entries]
                     value[name] = digests if isinstance(inner, list) else digests[0]
 
-    def _digest(self, value: Any) -> str:
+    def _digest(self, value: Any) -> str | None:
+        if value is None:
+            return None
         text = _canonical(value) if isinstance(value, (dict, list)) else str(value).encode()
         return hmac.digest(self._salt, text, "sha256").hex()
 

@@ -263,6 +263,8 @@ def main() -> None:
     parser.add_argument("--runs", type=int, default=5)
     parser.add_argument("parts", nargs="*", metavar=f"part ({', '.join(PARTS)})")
     args = parser.parse_args()
+    if unknown := set(args.parts) - set(PARTS):
+        parser.error(f"there is no part {', '.join(sorted(unknown))}")
     for part in args.parts or ("rates", "flight", "memory", "soak", "sparse", "twins"):
         PARTS[part](args)
 

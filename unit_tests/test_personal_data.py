@@ -147,6 +147,28 @@ def test_given_nothing_personal_then_nothing_is_invented(read_stream: Read) -> N
     assert event.get("identity") is None
 
 
+@pytest.mark.parametrize("device", [["__g1"], {"id": 1}, 7, "Zoe", "None", None])
+def test_given_a_device_id_of_any_kind_then_it_stays_the_key(read_stream: Read, device: Any) -> None:
+    person = {
+        "objectId": device,
+        "name": "Zoe",
+        "all_identities": [None, "None", "u-1"],
+        "identity": "u-1",
+    }
+    for mode in ("drop", "hash"):
+        output = read_stream(
+            "events",
+            config(**DAY, pii_mode=mode, pii_salt=SALT, pii_fields=["name", "identity"]),
+            [page({"profile": copy.deepcopy(person), "ts": 1})],
+        )
+
+        assert not output.errors
+        (event,) = rows(output)
+        assert event.get("object_id") == device
+        left = event["profile"]["all_identities"]
+        assert left == ([None, "None", digest("u-1")] if mode == "hash" else [None, "None"])
+
+
 @pytest.mark.parametrize("salt", ["salt", "Salz \u00e9\U0001f600"])
 def test_given_another_salt_then_all_digests_differ(read_stream: Read, salt: str) -> None:
     profile, _ = read_both(read_stream, PROFILE, EVENT, pii_mode="hash", pii_salt=salt)
