@@ -16,6 +16,7 @@ from airbyte_cdk.sources.streams.http.error_handlers.response_models import Resp
 from integration_tests import tables
 from integration_tests.connector import by_key, occurrences, run, true_occurrences
 from source_clevertap.sandbox import Account, Fault, Sandbox
+from source_clevertap.sandbox.account import Flags
 
 ROWS = 10_400  # three pages
 EVENT = "App Launched"
@@ -180,6 +181,9 @@ def outcome(case: Case) -> tuple[str, str]:
     account = case.account
     faults = tuple(Fault.parse(text) for text in case.faults.split())
     with Sandbox(account, faults=faults) as sandbox:
+        if "hang" in case.faults:  # a clock as fast as theirs gives up on a page that is yet to be made
+            sandbox.prebuild()
+            sandbox.prebuild_events(EVENT, Flags(events=False))
         config = sandbox.config(project_token=account.token, **case.dates)
         output = run("read", config, streams=(case.stream,), speed=case.speed)
         if sandbox.max_in_flight > 3:
