@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 OLD := .venv-old-cdk/bin
 
-.PHONY: install sync test lint unit integration old-cdk python313 faults bench docs-test image-test lock clean
+.PHONY: install sync test lint unit integration old-cdk python313 faults bench docs-test image-test no-code lock clean
 
 install: $(BIN)/source-clevertap
 
@@ -37,7 +37,7 @@ integration: install
 	$(BIN)/python -m pytest -q integration_tests
 
 # The same on the CDK of older Builders, in an environment of its own.
-OLD_CDK_TESTS := unit_tests $(addprefix integration_tests/test_,builder.py faults.py standard.py)
+OLD_CDK_TESTS := unit_tests $(addprefix integration_tests/test_,builder.py faults.py no_code.py standard.py)
 old-cdk: $(OLD)/.installed
 	$(OLD)/python -m pytest -q -o cache_dir=.cache/old-cdk $(OLD_CDK_TESTS)
 
@@ -52,7 +52,7 @@ python313:
 
 # --- longer than `make test`
 faults: install
-	$(BIN)/python -m integration_tests.faults
+	$(BIN)/python -m integration_tests.faults $(FAULTS)
 
 bench: install .venv-quickhouse/bin/.installed
 	$(BIN)/python -m benchmarks $(BENCH)
@@ -70,6 +70,9 @@ image-test: install
 	integration_tests/image-test
 
 # --- maintenance
+no-code: install
+	$(BIN)/python -m no_code.derive
+
 lock: install
 	cd requirements && for name in sync dev old-cdk run quickhouse; do \
 	  ../$(BIN)/uv pip compile -q --universal --python-version 3.10 --generate-hashes \

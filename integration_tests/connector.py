@@ -17,9 +17,13 @@ from source_clevertap.sandbox import Account, Sandbox
 from source_clevertap.sandbox.account import Flags
 
 ROOT = Path(__file__).resolve().parent.parent
-ADDED_FIELDS = {  # the connector's; the rest is CleverTap's
-    "profiles": ("object_id", "event_name", "active_through"),
-    "events": ("event_id", "event_name", "event_time", "object_id", "identity", "read_through"),
+NO_CODE = ROOT / "no_code" / "manifest.yaml"
+ADDED_FIELDS = {  # the connector's (read_again_from of no_code alone); the rest is CleverTap's
+    "profiles": ("object_id", "event_name", "active_through", "read_again_from"),
+    "events": (
+        *("event_id", "event_name", "event_time", "object_id", "identity", "read_through"),
+        "read_again_from",
+    ),
 }
 
 Json = dict[str, Any]
@@ -128,14 +132,19 @@ def run(
     timeout: float = 240,
     kill_after: float | None = None,
     cwd: Path | None = None,
+    no_code: bool = False,
 ) -> Output:
     """Runs spec, check, discover or read.
 
+    no_code: by no_code/manifest.yaml and the CDK's own entry point, instead of our command.
     state: that of an earlier run's Output. speed: how much faster than real its clock runs.
     kill_after: seconds until SIGKILL. cwd: its working directory, else an empty one.
     """
     with tempfile.TemporaryDirectory() as folder:
         args = [sys.executable, "-m", "source_clevertap", command, *options]
+        if no_code:
+            entry = str(Path(sys.executable).with_name("source-declarative-manifest"))
+            args = [sys.executable, entry, command, "--manifest-path", str(NO_CODE), *options]
         files: Json = {"config": config, "state": state}
         if command == "read":
             files["catalog"] = catalog(*streams)
@@ -193,6 +202,19 @@ def occurrences(records: Iterable[Json]) -> Occurrences:
     return Counter(
         (r["event_name"], r.get("event_time"), _canonical(as_sent(r, "events"))) for r in kept
     )
+
+
+def deliveries(records: Iterable[Json]) -> Occurrences:
+    """How often each event came, by name and content. (Of no_code: equal events have one event_id.)"""
+    return Counter((r["event_name"], None, _canonical(as_sent(r, "events"))) for r in records)
+
+
+def true_deliveries(account: Account, *args: Any, **more: Any) -> Occurrences:
+    """The same of what the account holds: `true_occurrences` without the times."""
+    counts: Occurrences = Counter()
+    for (event, _, content), count in true_occurrences(account, *args, **more).items():
+        counts[event, None, content] += count
+    return counts
 
 
 def true_occurrences(

@@ -93,6 +93,26 @@ def test_the_commands_by_hand_work_with_the_settings_of_the_readme(tmp_path: Pat
     assert catalog.count('"supported_sync_modes"') == 11  # without catalogs
 
 
+@pytest.mark.parametrize("manifest", ["manifest.yaml", "no_code/manifest.yaml"])
+def test_pyairbyte_reads_by_a_manifest_alone(manifest: str, tmp_path: Path) -> None:
+    read = """if True:
+        import json, sys
+        from pathlib import Path
+        import airbyte
+        config, manifest = json.loads(Path(sys.argv[1]).read_text()), Path(sys.argv[2])
+        source = airbyte.get_source("source-clevertap", config, source_manifest=manifest)
+        source.select_streams(["profiles"])
+        result = source.read(cache=airbyte.caches.DuckDBCache(db_path="some.duckdb"))
+        print(sorted(row["object_id"] for row in result["profiles"]))
+    """
+    with Sandbox(ACCOUNT) as sandbox:
+        command = [sys.executable, "-c", read, str(settings(sandbox, tmp_path)), str(ROOT / manifest)]
+        printed = typed(shlex.join(command), tmp_path, AIRBYTE_ENABLE_UNSAFE_CODE="true")
+
+    truth = ACCOUNT.truth("App Launched", 20220101, 20260212)
+    assert printed.splitlines()[-1] == str(sorted(row["key"] for row in truth))
+
+
 def test_every_file_that_the_documents_point_to_is_there() -> None:
     for document in [*ROOT.glob("*.md"), *ROOT.glob("docs/*.md"), *ROOT.glob("benchmarks/*.md")]:
         for target in re.findall(r"\]\((?!https?:|#)([^)#]+)", document.read_text()):

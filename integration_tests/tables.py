@@ -67,6 +67,11 @@ def truth(
     return keyed(stream, rows)
 
 
+def without(rows: Rows, *fields: str) -> Rows:
+    """Rows without some fields."""
+    return {key: {k: v for k, v in row.items() if k not in fields} for key, row in rows.items()}
+
+
 def keyed(stream: str, rows: Iterable[Json]) -> Rows:
     """Rows by their key, the last one of each; without nulls, which the CDK does not print.
 

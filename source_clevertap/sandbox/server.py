@@ -17,7 +17,7 @@ from dataclasses import asdict, dataclass, field
 from datetime import datetime, timezone
 from types import TracebackType
 from typing import Any
-from urllib.parse import quote, unquote
+from urllib.parse import parse_qs, quote, unquote
 
 import orjson
 import pytz
@@ -194,6 +194,12 @@ class Sandbox:
         await self._stop.wait()
         await runner.cleanup()
 
+    @property
+    def queries(self) -> list[Any]:
+        """The queries of the exports that were opened by GET."""
+        texts = (parse_qs(request["query"]).get("query") for request in self.requests)
+        return [orjson.loads(text[0]) for text in texts if text]
+
     def prebuild(self, flags: Flags = ALL_FLAGS) -> None:
         """Encodes every profile now, so that a benchmark does not wait for the sandbox."""
         for number in range(self.account.profiles):
@@ -248,7 +254,7 @@ class Sandbox:
         if fault:
             return await fault(self, request, {"status": "success", "cursor": "x"})
         try:
-            body = orjson.loads(await request.read())
+            body = orjson.loads(request.query.get("query") or await request.read())
             event, first, last = body["event_name"], body["from"], body["to"]
         except (ValueError, KeyError, TypeError):
             return fail("Incorrect Usage", 3, http=400)
@@ -285,6 +291,10 @@ class Sandbox:
         return int(datetime.fromtimestamp(self.now(), zone).strftime("%Y%m%d"))
 
     async def _page(self, request: web.Request) -> web.StreamResponse:
+        if (
+            "query" in request.query
+        ):  # the older way to open an export, which CleverTap's own clients use
+            return await self._open(request)
         raw = request.rel_url.raw_query_string.partition("cursor=")[2]
         if raw not in self._cursors:
             if unquote(raw) in self._cursors:  # encoded a second time
@@ -511,6 +521,7 @@ FAULTS: dict[str, FaultAnswer] = {
     "repeated_cursor": _with_cursor(None, lambda page: page, records=True),
     "cycle": _with_cursor(None, lambda page: page - 1, records=True),
     "incorrect_usage": _answer(lambda _: fail("Incorrect Usage", 3, http=200)),
+    "not_exportable": _answer(lambda _: fail("Export not allowed for this event", 400, http=400)),
     "fail_with_records": _answer(
         lambda c: as_json({**c, "status": "fail", "error": "Shard 7 unavailable", "code": 77})
     ),

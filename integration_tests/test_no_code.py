@@ -1,0 +1,258 @@
+"""no_code/manifest.yaml, by the CDK's own entry point: that it delivers as the other does."""
+
+from datetime import date
+from typing import Any
+
+import pytest
+import yaml
+
+from integration_tests import tables
+from integration_tests.connector import (
+    NO_CODE,
+    ROOT,
+    Json,
+    Output,
+    by_key,
+    deliveries,
+    run,
+    true_deliveries,
+)
+from integration_tests.faults import no_code, run_all, share
+from integration_tests.test_builder import MONTH, MONTH_END, manifest_server, post
+from integration_tests.test_events import NAMES, noon
+from no_code.derive import derive
+from source_clevertap.sandbox import Account, Fault, Sandbox
+from source_clevertap.sandbox.account import Flags
+
+MANIFEST = yaml.safe_load(NO_CODE.read_text(encoding="utf-8"))
+MISSING = {"daily_event_counts", "profile_counts"}
+UNDECLARED = {
+    "all_events",
+    "excluded_event_names",
+    "pii_mode",
+    "pii_fields",
+    "pii_salt",
+    "max_wait_minutes",
+}
+NOT_ADDED = {"events": {"event_time"}, "message_reports": {"start_time"}}
+CURSORS = {"profiles", "events", "message_reports"}
+
+
+def read(sandbox: Sandbox, *streams: str, state: list[Json] | None = None, **changes: Any) -> Output:
+    config = sandbox.config(**changes)
+    return run("read", config, streams=streams or ("events",), state=state, no_code=True)
+
+
+def test_it_is_what_the_script_makes_of_the_manifest() -> None:
+    assert NO_CODE.read_text(encoding="utf-8") == derive(), "run make no-code"
+
+
+def test_nothing_in_it_is_custom() -> None:
+    assert "Custom" not in yaml.dump(MANIFEST)
+    assert "class_name" not in yaml.dump(MANIFEST)
+
+
+def test_streams_fields_and_settings_are_those_of_the_other_but_for_what_its_header_says() -> None:
+    other = yaml.safe_load((ROOT / "manifest.yaml").read_text(encoding="utf-8"))
+    schemas = other["schemas"]
+
+    assert MANIFEST["schemas"].keys() == schemas.keys() - MISSING
+    for name, schema in MANIFEST["schemas"].items():
+        added = {"read_again_from"} if name in CURSORS else set()
+        expected = schemas[name]["properties"].keys() - NOT_ADDED.get(name, set()) | added
+        assert schema["properties"].keys() == expected, name
+    settings, others = (m["spec"]["connection_specification"]["properties"] for m in (MANIFEST, other))
+    assert settings.keys() == others.keys() - UNDECLARED
+
+
+def test_discover_offers_the_streams_with_their_keys_and_cursors() -> None:
+    with Sandbox(Account(profiles=10)) as sandbox:
+        config = sandbox.config(project_token=sandbox.account.token)
+        offered = run("discover", config, no_code=True).catalog["streams"]
+        ours = run("discover", config).catalog["streams"]
+
+    keys = {stream["name"]: stream["source_defined_primary_key"] for stream in ours}
+    assert {s["name"]: s["source_defined_primary_key"] for s in offered} == {
+        name: key for name, key in keys.items() if name not in MISSING
+    }
+    cursors = {s["name"]: s.get("default_cursor_field") for s in offered}
+    assert {name for name, cursor in cursors.items() if cursor == ["read_again_from"]} == CURSORS
+
+
+@pytest.mark.parametrize("region", ["", "in1"])
+def test_check_succeeds_and_a_wrong_passcode_is_told(region: str) -> None:
+    with Sandbox(Account(profiles=300, events=100), not_ready=1) as sandbox:
+        config = sandbox.config(region=region)
+        assert run("check", config, no_code=True).status == {"status": "SUCCEEDED"}
+        refused = run("check", {**config, "passcode": "wrong"}, no_code=True).status
+
+    assert refused["status"] == "FAILED"
+    assert "refused the credentials or region" in refused["message"]
+
+
+def test_a_read_of_all_streams_is_the_truth() -> None:
+    account = Account(profiles=600, events=900)
+    streams = ("profiles", "events", *(name for name in tables.STREAMS if name not in MISSING))
+    with Sandbox(account, not_ready=1, page_rows=230) as sandbox:
+        names: Json = {"additional_event_names": [NAMES[1], NAMES[0]]}
+        output = read(sandbox, *streams, project_token=account.token, slice_days=90, **names)
+
+    assert output.exit_code == 0, output.error
+    assert sandbox.max_in_flight <= 3
+    assert deliveries(output.events) == true_deliveries(account, NAMES)
+    for name in NAMES:
+        truth = {row["key"]: row["record"] for row in account.truth(name, 20220101, 20260212)}
+        assert by_key([r for r in output.profiles if r["event_name"] == name]) == truth
+    for stream in streams[2:]:
+        came = tables.without(tables.keyed(stream, output.by_stream[stream]), "read_again_from")
+        assert came == tables.without(tables.truth(stream, account), "start_time"), stream
+    for record in output.events:
+        profile = record["profile"]
+        assert record["object_id"] == profile["objectId"]
+        assert record.get("identity") == profile.get("identity")
+    ids = {r["event_id"] for r in output.events}
+    assert len(ids) < len(output.events)  # twins share one, as its header says
+    assert len(ids) > 0.9 * len(output.events)
+
+
+@pytest.mark.parametrize("event", ["2024", "True", "1E5", 'it\'s "{{ config.passcode }}"', "Café 😀"])
+def test_an_event_of_any_name_is_read_under_that_name(event: str) -> None:
+    account = Account(profiles=300, events=100)
+    with Sandbox(account) as sandbox:
+        output = read(sandbox, "profiles", "events", event_name=event, slice_days=3650)
+
+    assert output.exit_code == 0, output.error
+    assert deliveries(output.events) == true_deliveries(account, [event])
+    assert {record["event_name"] for record in output.profiles} == {event}
+
+
+def test_settings_reach_the_query() -> None:
+    account = Account(profiles=50, events=300)
+    filters = '{"event_properties": [{"name": "Amount & more", "operator": "equals", "value": "é"}]}'
+    with Sandbox(account) as sandbox:
+        output = read(
+            sandbox, slice_days=3650, event_filters=filters,
+            include_app_fields=False, include_profile_properties=False,
+        )  # fmt: skip
+        (opening,) = sandbox.queries
+
+    assert output.exit_code == 0, output.error
+    assert deliveries(output.records) == true_deliveries(
+        account, NAMES[:1], flags=Flags(app=False, events=False, profile=False)
+    )
+    assert opening == {
+        "event_name": NAMES[0], "from": 20220101, "to": 20260212,
+        "event_properties": [{"name": "Amount & more", "operator": "equals", "value": "é"}],
+    }  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        ({"pii_mode": "hash", "pii_salt": "s"}, "personal data cannot be hidden"),
+        ({"all_events": True}, "all_events false"),
+        ({"base_url": "http://127.0.0.1:1@example.com"}, "base_url"),
+        ({"base_url": "https://example.com/api.clevertap.com"}, "base_url"),
+        ({"event_filters": '{"did_not": []}'}, "did_not"),
+        ({"event_filters": "{"}, "JSON"),
+    ],
+)
+def test_what_it_cannot_do_right_is_refused(change: Json, words: str) -> None:
+    with Sandbox(Account(profiles=10, events=10)) as sandbox:
+        config = sandbox.config(**change)
+        output = run("check", config, no_code=True)
+
+    assert "SUCCEEDED" not in output.stdout
+    assert words in output.stdout
+    assert sandbox.requests == []
+
+
+def test_ten_daily_syncs_with_late_rows_end_as_one_full_read() -> None:
+    account = Account(profiles=300, events=4000, first_day=date(2024, 3, 1), days=20)
+    kept: list[Json] = []
+    state: list[Json] | None = None
+    with Sandbox(account) as sandbox:
+        for day in (date.fromordinal(date(2024, 3, 6).toordinal() + n) for n in range(10)):
+            now, before = noon(sandbox, day), len(sandbox.requests)
+            last = int(f"{day:%Y%m%d}")
+            output = read(sandbox, state=state, start_date=20240301, end_date=last, slice_days=2)
+            assert output.exit_code == 0, output.error
+            openings = sum("query=" in r["query"] for r in sandbox.requests[before:])
+            assert state is None or openings == 2  # four days, two at a time
+            kept += output.records
+            state = output.state
+            truth = true_deliveries(account, NAMES[:1], 20240301, last, now)
+            assert deliveries(kept).keys() == truth.keys()
+
+
+def test_a_sync_killed_at_six_moments_and_resumed_loses_nothing() -> None:
+    account = Account(profiles=300, events=9000, first_day=date(2024, 3, 1), days=30)
+    dates: Json = {"start_date": 20240301, "end_date": 20240330, "slice_days": 2}
+    truth = true_deliveries(account, NAMES)
+    kept: list[Json] = []
+    state: list[Json] | None = None
+    killed = 0
+    config: Json = {"additional_event_names": [NAMES[1]], **dates}
+    with Sandbox(account, latency=0.1) as sandbox:
+        while True:
+            moment = 4 + killed * 0.5 if killed < 6 else None
+            output = run(
+                "read", sandbox.config(**config), streams=("events",), state=state,
+                kill_after=moment, speed=400, no_code=True,
+            )  # fmt: skip
+            kept += output.records[: output.committed]
+            state = output.state or state
+            if output.exit_code == 0:
+                break
+            assert output.exit_code == -9
+            killed += 1
+
+    assert killed > 2
+    came = deliveries(kept)
+    assert came >= truth
+    assert came.keys() == truth.keys()
+
+
+@pytest.mark.parametrize("fault", ["open-not_exportable:1", "not_exportable:1:1", "open-lost_cursor:1"])
+def test_a_refused_opening_or_page_is_no_end_of_an_export(fault: str) -> None:
+    with Sandbox(Account(profiles=300, events=6000, days=30), faults=(Fault.parse(fault),)) as sandbox:
+        output = read(sandbox, end_date=20220130)
+
+    assert output.exit_code
+    words = "export not allowed" if "allowed" in output.error[1] else "opened an export without a cursor"
+    assert words in output.stdout
+
+
+def test_the_builder_test_reads_every_stream_where_no_code_may_run() -> None:
+    account = Account(profiles=300, events=9000)
+    with Sandbox(account) as sandbox, manifest_server(unsafe_code=False) as url:
+        config = sandbox.config(project_token=account.token, **MONTH)
+        asked = {"manifest": MANIFEST, "config": config}
+        checked = post(f"{url}/check", asked)
+        came = {
+            stream: post(f"{url}/test_read", {**asked, "stream_name": stream, "record_limit": 1000})
+            for stream in ("profiles", "events", *(n for n in tables.STREAMS if n not in MISSING))
+        }
+
+    assert checked[1]["success"], checked
+    records: dict[str, list[Json]] = {}
+    for stream, (status, test_read) in came.items():
+        assert status == 200, test_read
+        pages = [page for one_slice in test_read["slices"] for page in one_slice["pages"]]
+        assert all(sandbox.url in page["request"]["url"] for page in pages)
+        assert account.passcode not in str(test_read["logs"])
+        records[stream] = [record for page in pages for record in page["records"]]
+    truth = {row["key"]: row["record"] for row in account.truth(NAMES[0], 20220101, MONTH_END)}
+    assert by_key(records.pop("profiles")) == truth
+    assert deliveries(records.pop("events")) == true_deliveries(account, NAMES[:1], last=MONTH_END)
+    for stream, rows in records.items():
+        told = tables.without(tables.keyed(stream, rows), "read_again_from")
+        assert told == tables.without(tables.truth(stream, account, last=MONTH_END), "start_time")
+
+
+def test_reads_deliver_every_row_or_say_that_they_did_not() -> None:
+    rows = [case for case in no_code(share()) if case.stream != "events"]
+    outcomes = list(run_all(rows))
+
+    assert [f"{case.name}: {wrong}: {told}" for case, wrong, told, _ in outcomes if wrong] == []
+    assert len(outcomes) > 25

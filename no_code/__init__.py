@@ -1,0 +1,1 @@
+"""The manifest without custom code, and what makes it."""
