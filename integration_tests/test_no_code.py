@@ -1,5 +1,6 @@
 """no_code/manifest.yaml, by the CDK's own entry point: that it delivers as the other does."""
 
+import re
 from datetime import date
 from typing import Any
 
@@ -50,6 +51,27 @@ def test_it_is_what_the_script_makes_of_the_manifest() -> None:
 def test_nothing_in_it_is_custom() -> None:
     assert "Custom" not in yaml.dump(MANIFEST)
     assert "class_name" not in yaml.dump(MANIFEST)
+
+
+def test_the_documents_tell_the_messages_that_are_its_own() -> None:
+    ours = yaml.safe_load((ROOT / "no_code" / "overlay.yaml").read_text(encoding="utf-8"))
+    told = [
+        text.split("|")[1]
+        for text in (ROOT / "docs" / "builder.md").read_text().splitlines()
+        if "`" in text and text.startswith("|")
+    ]
+    definitions = ours["definitions"]
+    messages = [entry["error_message"] for entry in definitions["answers"] if "error_message" in entry]
+    guard = definitions["export_retriever!"]["record_selector"]["record_filter"]["condition"]
+    messages += re.findall("duration[(]'([^']+)", guard)
+    validations = ours["spec"]["config_normalization_rules"]["validations"]
+    schemas = [entry["validation_strategy"]["base_schema"] for entry in validations]
+    messages += [schema["const"] for schema in schemas if "without components.py" in str(schema)]
+
+    assert len(messages) == 4
+    phrases = [part for text in told for part in text.strip(" `").split(" ... ")]
+    for message in messages:
+        assert any(phrase in message for phrase in phrases), message
 
 
 def test_streams_fields_and_settings_are_those_of_the_other_but_for_what_its_header_says() -> None:
