@@ -245,6 +245,16 @@ def test_a_refused_opening_or_page_is_no_end_of_an_export(fault: str) -> None:
     assert words in output.stdout
 
 
+@pytest.mark.parametrize("stream", ["content_blocks", "catalogs"])
+def test_a_feature_that_is_off_fails_and_is_told(stream: str) -> None:
+    with Sandbox(Account(profiles=10), features_off=(stream,)) as sandbox:
+        output = read(sandbox, stream, project_token=sandbox.account.token)
+
+    assert output.exit_code
+    assert output.error[0] == "config_error"
+    assert "This feature is not enabled for the account" in output.error[1]
+
+
 def test_the_builder_test_reads_every_stream_where_no_code_may_run() -> None:
     account = Account(profiles=300, events=9000)
     with Sandbox(account) as sandbox, manifest_server(unsafe_code=False) as url:
