@@ -72,7 +72,7 @@ PASSING = (
     "not_ready:3", "accepted:3", "throttled:3", "too_many:3", "error_500:3", "error_503:3", "reset:3",
     "truncated:3", "html:3", "empty_body:3", "empty_object:3", "no_status:3", "success_with_error:3",
     "partial_without_cursor:3", "empty_page:3", "empty_page:40:1", "partial:always", "dead_cursor:3",
-    "dead_cursor:5:2", "hang:2",
+    "dead_cursor:5:2", "hang:2", "page_as_500:2", "page_as_400:2", "open-page_as_500:2",
     "open-not_ready:3", "open-accepted:3", "open-throttled:3", "open-too_many:3", "open-error_500:3",
     "open-error_503:3", "open-reset:3", "open-truncated:3", "open-html:3", "open-empty_body:3",
     "open-empty_object:3", "open-no_status:3", "open-success_with_error:3", "open-lost_cursor:3",
@@ -117,7 +117,8 @@ COMBINED = (
 TABLE_PASSING = (
     "", "not_ready:3", "accepted:3", "throttled:3", "too_many:3", "error_500:3", "error_503:3",
     "reset:3", "truncated:3", "html:3", "empty_body:3", "empty_object:3", "no_status:3",
-    "success_with_error:3", "hang:1", "truncated:1 throttled:1 error_500:1",
+    "success_with_error:3", "page_as_500:2", "page_as_400:2", "hang:1",
+    "truncated:1 throttled:1 error_500:1",
 )  # fmt: skip
 TABLE_LASTING = {
     "not_ready:always": TRANSIENT + "still preparing",
@@ -158,7 +159,8 @@ NO_CODE = {
 # The share of the table that `make test` runs, on both CDKs: about one row for each thing handled.
 SHARE = (
     "not_ready:3", "throttled:3", "reset:3", "truncated:3", "no_status:3", "empty_page:3",
-    "partial:always", "dead_cursor:5:2", "open-lost_cursor:3", "open-html:3", *COMBINED,
+    "page_as_500:2", "page_as_400:2", "partial:always", "dead_cursor:5:2", "open-lost_cursor:3",
+    "open-html:3", *COMBINED,
     "not_ready:always:1", "empty_object:always:2", "partial_without_cursor:always:2",
     "success_with_error:always:1", "dead_cursor:always:1", "repeated_cursor:1:1", "cycle:1:1",
     "fail_with_records:1:1", "unauthorized:1:1", "open-incorrect_usage:1",

@@ -61,7 +61,10 @@ def test_the_documents_tell_the_messages_that_are_its_own() -> None:
         if "`" in text and text.startswith("|")
     ]
     definitions = ours["definitions"]
-    messages = [entry["error_message"] for entry in definitions["answers"] if "error_message" in entry]
+    messages = [
+        f["error_message"]
+        for f in definitions["error_handler!"]["error_handlers"][1]["response_filters"]
+    ]
     guard = definitions["export_retriever!"]["record_selector"]["record_filter"]["condition"]
     messages += re.findall("duration[(]'([^']+)", guard)
     validations = ours["spec"]["config_normalization_rules"]["validations"]

@@ -75,34 +75,35 @@ def derive() -> str:
     requester["url"] = requester["url"].partition("{{ '?' ~ parameters['walked_by']")[0]
     export = definitions["export_requester"]
     export["url"] = export["url"].replace("{base_url}", requester["url"])
-    # What passes comes first; what is throttled waits like all else, for the CDK would wait for ever.
-    refusals = definitions["error_handler"]["response_filters"]
+    # What is throttled waits like all else, for the CDK would wait for ever.
+    refusals = base["definitions"]["error_handler"]["response_filters"]
     for refusal in refusals:
         if refusal["action"] == "RATE_LIMITED":
             refusal["action"] = "RETRY"
-    filters = [*definitions.pop("answers"), *refusals]
-    definitions["error_handler"]["response_filters"] = filters
+    passing, explaining = definitions["error_handler"]["error_handlers"]
+    explaining["response_filters"] += refusals
     rules = manifest["spec"]["config_normalization_rules"]
     kept = base["spec"]["config_normalization_rules"]["transformations"]
     rules["transformations"] = [*kept, *rules["transformations"][1:]]
-    resolved: dict[str, Any] = _without_ours(manifest, filters)
+    resolved: dict[str, Any] = _without_ours(manifest, passing, explaining)
     return HEADER + yaml.dump(resolved, Dumper=_Dumper, sort_keys=False, width=110, allow_unicode=True)
 
 
-def _without_ours(node: Any, filters: list[Any]) -> Any:
-    """`node` with what is left of our components in it made stock."""
+def _without_ours(node: Any, passing: dict[str, Any], explaining: dict[str, Any]) -> Any:
+    """`node` with what is left of our components in it made stock, the two error handlers given."""
     if isinstance(node, list):
-        return [_without_ours(entry, filters) for entry in node]
+        return [_without_ours(entry, passing, explaining) for entry in node]
     if node == "$filters":
         register_components()
         return importlib.import_module(COMPONENTS_MODULE).FILTERS
     if not isinstance(node, dict):
         return node
     if "open" in node:  # a requester of ours becomes the one that it holds
-        return _without_ours(node["open"], filters)
-    node = {key: _without_ours(value, filters) for key, value in node.items()}
+        return _without_ours(node["open"], passing, explaining)
+    node = {key: _without_ours(value, passing, explaining) for key, value in node.items()}
     if "skips" in node:  # they are asked before all others
-        node["response_filters"] = [*node.pop("skips"), *filters]
+        filters = [*node.pop("skips"), *explaining["response_filters"]]
+        node["error_handlers"] = [passing, {**explaining, "response_filters": filters}]
     return node
 
 

@@ -521,6 +521,8 @@ FAULTS: dict[str, FaultAnswer] = {
     "repeated_cursor": _with_cursor(None, lambda page: page, records=True),
     "cycle": _with_cursor(None, lambda page: page - 1, records=True),
     "incorrect_usage": _answer(lambda _: fail("Incorrect Usage", 3, http=200)),
+    "page_as_500": _answer(lambda c: as_json(c, http=500)),
+    "page_as_400": _answer(lambda c: as_json(c, http=400)),
     "not_exportable": _answer(lambda _: fail("Export not allowed for this event", 400, http=400)),
     "fail_with_records": _answer(
         lambda c: as_json({**c, "status": "fail", "error": "Shard 7 unavailable", "code": 77})
