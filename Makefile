@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 OLD := .venv-old-cdk/bin
 
-.PHONY: install sync test lint unit integration old-cdk python313 faults bench docs-test image-test no-code lock clean
+.PHONY: install sync test lint unit integration old-cdk python313 faults trust bench docs-test image-test no-code lock clean
 
 install: $(BIN)/source-clevertap
 
@@ -53,6 +53,10 @@ python313:
 # --- longer than `make test`
 faults: install
 	$(BIN)/python -m integration_tests.faults $(FAULTS)
+
+# Thousands of syncs and of spoilt answers, drawn from a seed: TRUST="--seed 1 --sequences 10000"
+trust: install
+	$(BIN)/python -m integration_tests.trust $(TRUST)
 
 bench: install .venv-quickhouse/bin/.installed
 	$(BIN)/python -m benchmarks $(BENCH)

@@ -380,6 +380,7 @@ def page_of(response: requests.Response) -> Page | None:
 
 
 def _json_object(body: bytes) -> Page | None:
+    """The object in a body; None if there is none, or if a key of it stands there twice."""
     try:
         value = orjson.loads(body)
     except orjson.JSONDecodeError:
@@ -388,7 +389,21 @@ def _json_object(body: bytes) -> Page | None:
             value = orjson.loads(text.encode("utf-16", "surrogatepass").decode("utf-16", "replace"))
         except (ValueError, RecursionError):
             return None
-    return value if isinstance(value, dict) else None
+    return value if isinstance(value, dict) and not _is_doubled(body, value) else None
+
+
+def _is_doubled(body: bytes, page: Page) -> bool:
+    """Whether a key that matters stands twice at the top of a body (of two, JSON keeps the last)."""
+    matters = page.keys() - {"status", "error", "code"}
+    if all(body.count(f'"{name}"'.encode()) < 2 for name in matters):
+        return False  # most often; else they are counted, for a record may have a field of this name
+    keys: list[str] = []  # of the object that ends last
+
+    def note(pairs: list[tuple[str, Any]]) -> None:
+        keys[:] = [name for name, _ in pairs]
+
+    json.loads(body, object_pairs_hook=note)
+    return len(set(keys)) < len(keys)
 
 
 def _refuse_constant(name: str) -> None:
@@ -427,8 +442,18 @@ def is_page(response: requests.Response) -> bool:
         return False
     if set(map(type, records or ())) - {dict}:
         return False
+    if "records" not in page and any(isinstance(value, list) and value for value in page.values()):
+        return False  # rows under another name
+    if not cursor and any(map(_is_like_a_cursor, page, page.values())):
+        return False
     may_be_last = page.get("status") == "success" and response.request.method != "POST"
     return may_be_last or (page.get("status") in ("success", "partial") and bool(cursor))
+
+
+def _is_like_a_cursor(name: str, value: Any) -> bool:
+    """Whether a text has the length of a cursor (2 KB), and a name that nobody has told us."""
+    known = ("next_cursor", "cursor", "previous_cursor", "status", "error", "message")
+    return isinstance(value, str) and len(value) > 200 and name not in known
 
 
 def rows_of(response: requests.Response, key: str, kind: str) -> list[Any] | None:
@@ -445,7 +470,7 @@ def rows_of(response: requests.Response, key: str, kind: str) -> list[Any] | Non
     lists = [value for value in page.values() if isinstance(value, list)]
     value = page.get(key) if key != "*" else lists[0] if len(lists) == 1 else None
     if kind == "optional_list" and key not in page:
-        value = []
+        value = [] if not any(lists) else None  # (rows under another name)
     if kind in ("list", "optional_list"):
         total = page.get("total_results") or 0
         if not isinstance(value, list) or not all(isinstance(row, dict) for row in value):
@@ -842,7 +867,17 @@ class ExportRetriever(Retriever):
     def read_records(
         self, records_schema: Mapping[str, Any], stream_slice: StreamSlice | None = None
     ) -> Iterable[StreamData]:
-        """The records of a slice."""
+        """The records of a slice. Raises system_error at one that is nested too deep for Python."""
+        try:
+            yield from self._read(stream_slice)
+        except RecursionError as error:
+            raise AirbyteTracedException(
+                message=f"Stream {self.retriever.name}, {stream_slice}: CleverTap sent a record that is "
+                "nested too deep to be read. Please report it to the maintainers of this connector.",
+                failure_type=FailureType.system_error,
+            ) from error
+
+    def _read(self, stream_slice: StreamSlice | None) -> Iterator[StreamData]:
         shown = None
         for record in self.retriever.read_records({}, stream_slice):
             if isinstance(record, Record):

@@ -32,6 +32,10 @@ NO_PAGES: dict[str, dict[str, Any]] = {
     "NaN": {"text": '{"status": "success", "records": [{"a": NaN}]}'},
     "wrong encoding": {"content": '{"status": "success", "x": "\u00e9"}'.encode("latin-1")},
     "nesting without end": {"text": '{"status": "success", "records": ' + "[" * 200_000},
+    "records under another name": {"json": {"status": "success", "next_cursor": "x", "rows": [{}]}},
+    "records twice": {"text": '{"status": "success", "records": [{"a": 1}], "records": []}'},
+    "a cursor twice": {"text": '{"status": "success", "next_cursor": "x", "next_cursor": null}'},
+    "a cursor under another name": {"json": {"status": "success", "nextCursor": "x" * 2000}},
     "no content": {"status_code": 204},
     "success as HTTP 201": {"status_code": 201, "json": {"status": "success"}},
 }
@@ -209,3 +213,28 @@ def test_given_a_redirect_when_opening_then_its_target_is_not_taken_for_an_empty
 
     assert first_error(output)[0] == "transient_error"
     assert "no page of an export" in first_error(output)[1]
+
+
+def test_given_a_page_with_what_looks_doubled_or_renamed_but_is_not_when_read_then_it_is_a_page(
+    read_profiles: Read, waits: list[float]
+) -> None:
+    twice = '{"objectId": "a", "profileData": {"records": 1, "next_cursor": "x"}, "records": []}'
+    text = '{"status": "success", "previous_cursor": "%s", "request": "7f", "records": [%s], "took": 3}'
+
+    output = read_profiles(config(), [{"text": text % ("x" * 2000, twice)}])
+
+    assert [row["object_id"] for row in rows(output)] == ["a"]
+    assert waits == []
+
+
+def test_given_a_record_nested_too_deep_for_python_when_read_then_the_error_says_so(
+    read_events: Read,
+) -> None:
+    depth = 1000
+    text = '{"status": "success", "records": [{"profile": {}, "ts": 1, "event_props": {"a": %s}}]}'
+
+    output = read_events(config(slice_days=3650), [{"text": text % ("[" * depth + "]" * depth)}])
+
+    assert first_error(output)[0] == "system_error"
+    assert "nested too deep" in first_error(output)[1]
+    assert "events" in first_error(output)[1]

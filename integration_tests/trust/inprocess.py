@@ -1,0 +1,180 @@
+"""One sync in this process, on a clock of its own: thousands of them can be afforded.
+
+What runs is the command's own: its source, entry point and messages, over HTTP to a sandbox. Not in
+it are the start of a process and the printing, which the other parts go through. The manifest is
+resolved once, and cut down to the streams that are read.
+"""
+
+import contextlib
+import functools
+import gc
+import io
+import json
+import logging
+import pickle
+import sys
+import tempfile
+import threading
+import time
+from collections.abc import Iterator, Mapping
+from datetime import datetime, timezone
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+from unittest import mock
+
+import pytz
+from airbyte_cdk.logger import AirbyteLogFormatter
+from airbyte_cdk.sources.declarative import concurrent_declarative_source
+from airbyte_cdk.sources.declarative.incremental import concurrent_partition_cursor
+from airbyte_cdk.sources.declarative.interpolation import jinja
+from airbyte_cdk.utils.traced_exception import AirbyteTracedException
+
+from integration_tests.connector import Json, Output, catalog
+from source_clevertap import run
+from source_clevertap.run import COMPONENTS_MODULE, Entrypoint, SourceClevertap, register_components
+from source_clevertap.sandbox import Sandbox
+
+SCHEMA = "get_declarative_component_schema"  # of the manifest; it takes the CDK a third of a second
+_schema = functools.cache(getattr(concurrent_declarative_source, SCHEMA))
+_sleep, _monotonic = time.sleep, time.monotonic
+
+
+class Clock:
+    """The time of the connector and the sandbox; waits of a second and more pass at once.
+
+    ahead: how far, in seconds, the connector's calendar is ahead of the sandbox's. pace: seconds that
+    pass each time the CDK asks whether a state message is due (they are ten minutes apart).
+    """
+
+    def __init__(self, sandbox: Sandbox, ahead: float = 0, pace: float = 0) -> None:
+        self.sandbox, self.ahead, self.pace = sandbox, ahead, pace
+        self._slept = threading.local()
+        self._asked = 0.0
+
+    def sleep(self, seconds: float) -> None:
+        """Counts it, to the thread's own time and to everyone's."""
+        if seconds < 1:
+            return _sleep(seconds)
+        self._slept.seconds = getattr(self._slept, "seconds", 0.0) + seconds
+        self.sandbox.clock_offset += seconds
+        return None
+
+    def monotonic(self) -> float:
+        """As the thread sees it."""
+        return _monotonic() + float(getattr(self._slept, "seconds", 0.0))
+
+    def now(self, zone: Any = None) -> datetime:
+        """As the connector sees it."""
+        return datetime.fromtimestamp(self.sandbox.now() + self.ahead, zone)
+
+    def asked(self) -> float:
+        """Of the CDK's, for its state messages."""
+        self._asked += self.pace
+        return 1e9 + self._asked
+
+    @contextlib.contextmanager
+    def running(self) -> Iterator[None]:
+        """While this lasts, it is the only clock."""
+        register_components()
+        clock = self
+
+        class Calendar(datetime):
+            @classmethod
+            def now(cls, tz: Any = None) -> "Calendar":
+                return cls.fromtimestamp(clock.now(timezone.utc).timestamp(), tz)
+
+        paced = SimpleNamespace(**{**vars(time), "time": self.asked})
+        today = {"today_with_timezone": lambda zone: clock.now(pytz.timezone(zone)).date()}
+        with (
+            mock.patch("time.sleep", self.sleep),
+            mock.patch("time.monotonic", self.monotonic),
+            mock.patch.object(run, "SourceClevertap", _Prepared),
+            mock.patch.object(concurrent_declarative_source, SCHEMA, _schema),
+            mock.patch.object(sys.modules[COMPONENTS_MODULE], "datetime", Calendar),
+            mock.patch.dict(jinja._ENVIRONMENT.globals, today),
+            mock.patch.object(concurrent_partition_cursor, "time", paced),
+        ):
+            yield
+
+
+class _Prepared(SourceClevertap):
+    """The source, with what the CDK makes of the manifest remembered from the first one."""
+
+    streams_read: tuple[str, ...] = ()
+    _manifest = b""  # pickled, for the CDK changes what it is given
+
+    def _read_and_parse_yaml_file(self, path_to_yaml_file: str) -> Json:
+        return {} if self._manifest else dict(super()._read_and_parse_yaml_file(path_to_yaml_file))
+
+    def _pre_process_manifest(self, manifest: Json) -> Json:
+        if not self._manifest:
+            whole = super()._pre_process_manifest(manifest)
+            del whole["definitions"]
+            _Prepared._manifest = pickle.dumps(whole)
+        resolved: Json = pickle.loads(self._manifest)  # noqa: S301
+        resolved["streams"] = [s for s in resolved["streams"] if s.get("name") in self.streams_read]
+        return resolved
+
+
+class Lines(logging.Handler):
+    """The log as it would be printed."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.lines: list[str] = []
+        self.setFormatter(AirbyteLogFormatter("%(message)s"))
+
+    def emit(self, record: logging.LogRecord) -> None:
+        self.lines.append(self.format(record))
+
+
+def sync(
+    clock: Clock,
+    config: Mapping[str, Any],
+    streams: tuple[str, ...],
+    state: list[Json] | None = None,
+    debug: bool = False,
+) -> Output:
+    """Reads, and returns what the command would have printed."""
+    _Prepared.streams_read = streams
+    log, root = Lines(), logging.getLogger()
+    handlers, root.handlers = root.handlers, [log]
+    messages: list[str] = []
+    printed = io.StringIO()  # the CDK prints "rate limited" by itself
+    exit_code = 0
+    gc.disable()  # Python 3.11 before .8 (gh-106905): else other threads' collections break literal_eval
+    try:
+        with (
+            tempfile.TemporaryDirectory() as folder,
+            clock.running(),
+            contextlib.redirect_stdout(printed),
+        ):
+            args = ["read", *(["--debug"] if debug else [])]
+            for name, content in {
+                "config": config,
+                "catalog": catalog(*streams),
+                "state": state or None,
+            }.items():
+                if content is not None:
+                    path = Path(folder) / f"{name}.json"
+                    path.write_text(json.dumps(content))
+                    args += [f"--{name}", str(path)]
+            try:
+                entrypoint = Entrypoint(run.create_source(args))
+                messages.extend(entrypoint.run(entrypoint.parse_args(args)))
+            except Exception as error:
+                traced = (
+                    error
+                    if isinstance(error, AirbyteTracedException)
+                    else AirbyteTracedException.from_exception(error)
+                )
+                trace = traced.as_sanitized_airbyte_message()
+                messages.append(Entrypoint.airbyte_message_to_string(trace))
+                exit_code = 1
+    finally:
+        root.handlers = handlers
+        gc.enable()
+    return Output(
+        exit_code, "".join(f"{line}\n" for line in messages), "\n".join([*log.lines, printed.getvalue()])
+    )

@@ -1,0 +1,346 @@
+"""Syncs in a row, as hypothesis invents them, against one invariant.
+
+A sync that ends well has delivered, with those before it, what the account holds of the range, each
+row as CleverTap sent it. One that does not says so by an error of the type that its faults call for, and
+the next sync, from the last state, makes good for it. What a destination is sure to have of a sync
+that failed or was killed are the rows before its last state message.
+"""
+
+import time
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import dataclass, field, replace
+from datetime import date, datetime, timedelta, timezone
+from typing import Any
+
+import pytz
+from hypothesis import strategies as st
+
+from integration_tests.connector import Json, Output, by_key, occurrences, true_occurrences
+from integration_tests.trust.inprocess import Clock, sync
+from source_clevertap.sandbox import Account, Fault, Sandbox
+from source_clevertap.sandbox.account import EVENTS, LATEST_DAYS
+
+ZONES = (
+    *("Asia/Kolkata", "America/New_York", "Europe/Berlin", "Pacific/Kiritimati", "Pacific/Pago_Pago"),
+    *("Australia/Lord_Howe", "America/Sao_Paulo", "UTC"),
+)
+FIRST_DAYS = (  # before both changes of the clock, a leap day, a new year, and one without anything
+    *(date(2023, 3, 7), date(2023, 10, 24), date(2024, 2, 20), date(2023, 12, 25), date(2024, 6, 1)),
+    *(date(2023, 3, 20), date(2023, 4, 1), date(2023, 10, 30)),
+)
+PASSCODES = ("sandbox-passcode", "Sesame {{ 7 * 7 }}", 'it\'s "quoted" \\ 1_000')
+PERSONAL = ("@example.com", "token-", "+9198")  # of records; nowhere else
+
+TRANSIENT, CONFIG, SYSTEM = "transient_error", "config_error", "system_error"
+PASSING = (  # with what CleverTap means by them, each may strike some times and be gone
+    *("not_ready", "accepted", "throttled", "too_many", "error_500", "error_503", "reset", "truncated"),
+    *("html", "empty_body", "empty_object", "no_status", "success_with_error", "page_as_500"),
+    *("partial_without_cursor", "page_as_400"),
+)
+ENDING = {  # the export, or the sync
+    "dead_cursor": TRANSIENT,
+    "dead_long": TRANSIENT,
+    "dead_second": TRANSIENT,
+    "repeated_cursor": SYSTEM,
+    "cycle": SYSTEM,
+    "incorrect_usage": SYSTEM,
+    "fail_with_records": SYSTEM,
+    "not_exportable": CONFIG,
+    "unauthorized": CONFIG,
+}
+ODD = ("empty_page", "partial")  # no faults at all
+OF_PAGES = (*ENDING, *ODD, "partial_without_cursor", "no_status")
+
+
+@dataclass(frozen=True)
+class Step:
+    """A sync: what happened since the one before, and what happens to it.
+
+    days, hours: that have passed. faults: as the sandbox's command line takes them. kept: the share
+    of its messages that came through before it was killed, None if it was not. added: an event is typed
+    too. earlier: days that start_date is moved back. pace: seconds between what may become states.
+    """
+
+    days: int = 1
+    hours: int = 0
+    faults: tuple[str, ...] = ()
+    kept: float | None = None
+    events: tuple[str, ...] = ("App Launched",)
+    earlier: int = 0
+    pace: float = 700
+    debug: bool = False
+
+    @property
+    def types(self) -> set[str]:
+        """The failure types that its faults may end it with."""
+        names = {Fault.parse(text).name for text in self.faults}
+        return {ENDING.get(name, TRANSIENT) for name in names if name not in ODD}
+
+    @property
+    def must_pass(self) -> bool:
+        """Whether nothing happens to it that a sync does not get over."""
+        faults = [Fault.parse(text) for text in self.faults]
+        passing = all(f.name in ODD or (f.name in PASSING and f.times is not None) for f in faults)
+        return passing and sum(f.times or 0 for f in faults if f.name not in ODD) <= 8
+
+
+@dataclass(frozen=True)
+class Sequence:
+    """An account, the settings of a connection, and its syncs; the last one meets no fault."""
+
+    seed: int = 1
+    zone: str = "UTC"
+    first_day: date = FIRST_DAYS[0]
+    days: int = 10
+    profiles: int = 20
+    rows: int = 60
+    page_rows: int = 46
+    not_ready: int = 0
+    passcode: str = PASSCODES[0]
+    streams: tuple[str, ...] = ("events",)
+    slice_days: int = 30
+    lookback_days: int = 2
+    all_events: bool = False
+    start: int = 3
+    steps: tuple[Step, ...] = ()
+
+    @property
+    def account(self) -> Account:
+        """What CleverTap holds."""
+        return Account(
+            profiles=self.profiles,
+            events=self.rows,
+            seed=self.seed,
+            timezone=self.zone,
+            passcode=self.passcode,
+            rare=3 if self.all_events else 0,
+            first_day=self.first_day,
+            days=self.days,
+        )
+
+
+@dataclass
+class Found:
+    """What came of a sequence. wrong: in words, by what the table counts it as."""
+
+    syncs: int = 0
+    failed: int = 0
+    killed: int = 0
+    rows: int = 0
+    wrong: dict[str, str] = field(default_factory=dict)
+
+
+def faults() -> st.SearchStrategy[str]:
+    """One, as text."""
+    pages = st.sampled_from(("", ":0", ":1", ":2"))
+    some = st.sampled_from(("1", "1", "2", "4"))
+    passing = st.builds(
+        lambda opening, name, times, page: (
+            f"open-{name}:{times}" if opening else f"{name}:{times}{page}"
+        ),
+        *(st.booleans(), st.sampled_from([n for n in PASSING if n not in OF_PAGES]), some, pages),
+    )
+    of_pages = st.builds(
+        lambda name, times, page: f"{name}:{times}{page}", st.sampled_from(OF_PAGES), some, pages
+    )
+    lasting = st.builds(
+        lambda name, page: f"{name}:always{page}",
+        st.sampled_from([*PASSING, "dead_long", "dead_second", "dead_cursor", "partial"]),
+        pages,
+    )
+    lost = st.just("open-lost_cursor:2")
+    return st.one_of(passing, passing, of_pages, lasting, lost)
+
+
+def steps() -> st.SearchStrategy[Step]:
+    """A sync."""
+    return st.builds(
+        Step,
+        days=st.integers(0, 4),
+        hours=st.integers(0, 23),
+        faults=st.one_of(st.just(()), st.lists(faults(), min_size=1, max_size=3).map(tuple)),
+        kept=st.one_of(st.none(), st.none(), st.floats(0, 1).map(lambda share: round(share, 2))),
+        events=st.lists(st.sampled_from(list(EVENTS)), min_size=1, max_size=3, unique=True).map(tuple),
+        earlier=st.sampled_from((0, 0, 0, 2)),
+        pace=st.sampled_from((0, 100, 700)),
+        debug=st.booleans(),
+    )
+
+
+def sequences() -> st.SearchStrategy[Sequence]:
+    """An account with settings and syncs."""
+    return st.builds(
+        Sequence,
+        seed=st.integers(1, 1000),
+        zone=st.sampled_from(ZONES),
+        first_day=st.sampled_from(FIRST_DAYS),
+        days=st.integers(1, 16),
+        profiles=st.integers(0, 60),
+        rows=st.integers(0, 200),
+        page_rows=st.sampled_from((23, 46, 115, 4991)),
+        not_ready=st.sampled_from((0, 0, 1)),
+        passcode=st.sampled_from(PASSCODES),
+        streams=st.sampled_from((("events",), ("events",), ("profiles",), ("profiles", "events"))),
+        slice_days=st.integers(1, 9),
+        lookback_days=st.integers(LATEST_DAYS, 4),
+        all_events=st.sampled_from((False, False, True)),
+        start=st.integers(0, 4),
+        steps=st.lists(steps(), min_size=1, max_size=4).map(tuple),
+    )
+
+
+@dataclass
+class Destination:
+    """What lands, deduped by key, and the state that is kept for the next sync."""
+
+    events: dict[str, Json] = field(default_factory=dict)
+    profiles: dict[str, Json] = field(default_factory=dict)
+    state: dict[str, Json] = field(default_factory=dict)
+
+    def take(self, output: Output, certain: int) -> None:
+        """The first `certain` records and the states of a sync."""
+        for message in output.records[:certain]:
+            if "event_id" in message:
+                self.events[message["event_id"]] = message
+            else:
+                self.profiles[message["object_id"]] = message
+        for state in output.states:
+            self.state[state["stream"]["stream_descriptor"]["name"]] = state
+
+
+def check(sequence: Sequence) -> Found:
+    """Runs a sequence. Stops at the first thing that is wrong."""
+    found, destination = Found(), Destination()
+    account = sequence.account
+    start = account.first_day + timedelta(sequence.start)
+    zone = pytz.timezone(sequence.zone)
+    local = datetime(start.year, start.month, start.day) + timedelta(minutes=30)
+    last = replace(sequence.steps[-1], days=1, faults=(), kept=None)
+    with Sandbox(account, not_ready=sequence.not_ready, page_rows=sequence.page_rows) as sandbox:
+        for number, step in enumerate((*sequence.steps, last)):
+            local += timedelta(step.days, hours=step.hours)
+            start -= timedelta(step.earlier)
+            sandbox.clock_offset = zone.localize(local).timestamp() - time.time()
+            sandbox.faults = [Fault.parse(text) for text in step.faults]
+            for kind, words in _step(sequence, step, sandbox, destination, start, found):
+                found.wrong[kind] = f"sync {number + 1}: {words}"
+            if found.wrong:
+                break
+    return found
+
+
+def _step(
+    sequence: Sequence,
+    step: Step,
+    sandbox: Sandbox,
+    destination: Destination,
+    start: date,
+    found: Found,
+) -> Iterator[tuple[str, str]]:
+    config = sandbox.config(
+        event_name=step.events[0],
+        additional_event_names=list(step.events[1:]),
+        start_date=int(f"{start:%Y%m%d}"),
+        end_date=None,
+        slice_days=sequence.slice_days,
+        lookback_days=sequence.lookback_days,
+        all_events=sequence.all_events,
+    )
+    before = datetime.fromtimestamp(sandbox.now(), timezone.utc)
+    clock, state = Clock(sandbox, pace=step.pace), list(destination.state.values())
+    output = sync(clock, config, sequence.streams, state, step.debug)
+    after = datetime.fromtimestamp(sandbox.now(), timezone.utc) + timedelta(seconds=1)
+
+    found.syncs += 1
+    found.failed += bool(output.exit_code)
+    found.rows += len(output.records)
+    for secret in (sequence.passcode, repr(sequence.passcode)[1:-1], *PERSONAL):
+        if secret in output.all_but_records:
+            yield "leaked", f"'{secret}' was printed"
+    if sandbox.max_in_flight > 3:
+        yield "unclear", f"{sandbox.max_in_flight} requests were in flight"
+    if step.kept is not None:
+        found.killed += 1
+        output = _cut(output, step.kept)
+        destination.take(output, output.committed)
+        return
+    if output.exit_code:
+        kind, message = output.error
+        if kind not in step.types or step.must_pass:
+            yield "unclear", f"ended with {kind}: {message} ({output.errors[:1]})"
+        destination.take(output, output.committed)
+        return
+    destination.take(output, len(output.records))
+    if not step.faults:
+        yield from _duplicates(output)
+    events = list(step.events)
+    if sequence.all_events:
+        events = [name for name in sandbox.account.schema() if sandbox.account.knows(name)]
+    if "events" in sequence.streams:
+        yield from _missing_events(sandbox.account, events, start, before, after, destination)
+    if "profiles" in sequence.streams:
+        yield from _missing_profiles(sandbox.account, step.events, start, before, after, destination)
+
+
+def _cut(output: Output, share: float) -> Output:
+    """What a reader has of an output that ended in the middle of a line."""
+    lines = output.stdout.splitlines(keepends=True)
+    return Output(-9, "".join(lines[: int(len(lines) * share)]), "")
+
+
+def _day(moment: datetime, account: Account) -> int:
+    return int(moment.astimezone(pytz.timezone(account.timezone)).strftime("%Y%m%d"))
+
+
+def _duplicates(output: Output) -> Iterator[tuple[str, str]]:
+    """Of a sync without faults: no window is read twice."""
+    keys = Counter(r["event_id"] for r in output.events)
+    keys += Counter((r["object_id"], r["event_name"]) for r in output.profiles)
+    twice = [key for key, count in keys.items() if count > 1]
+    if twice:
+        yield "duplicated", f"{len(twice)} keys came twice in one sync, {twice[0]} among them"
+
+
+def _missing_events(
+    account: Account,
+    events: list[str],
+    start: date,
+    before: datetime,
+    after: datetime,
+    destination: Destination,
+) -> Iterator[tuple[str, str]]:
+    first = int(f"{start:%Y%m%d}")
+    came = occurrences(r for r in destination.events.values() if r["event_name"] in events)
+    least, most = (
+        true_occurrences(account, events, first, _day(moment, account), moment)
+        for moment in (before, after)
+    )
+    if least - came:
+        yield "lost", f"{(least - came).total()} events are missing of {least.total()}"
+    # Rows of the days before start_date, and those that came under two keys, cannot be there.
+    if came - most:
+        yield "duplicated", f"{(came - most).total()} events that the account does not hold"
+
+
+def _missing_profiles(
+    account: Account,
+    events: tuple[str, ...],
+    start: date,
+    before: datetime,
+    after: datetime,
+    destination: Destination,
+) -> Iterator[tuple[str, str]]:
+    came = by_key(list(destination.profiles.values()))
+    truth: dict[str, Any] = {}
+    for event in events:
+        for row in account.truth(event, int(f"{start:%Y%m%d}"), _day(before, account)):
+            truth[row["key"]] = row["record"]
+    lost = [key for key, record in truth.items() if came.get(key) != record]
+    if lost:
+        yield (
+            "lost",
+            f"{len(lost)} of {len(truth)} profiles are missing or changed, {lost[0]} among them",
+        )
+    if came.keys() - {account.key(number) for number in range(account.profiles)}:
+        yield "duplicated", "a profile came that the account does not hold"
