@@ -1,5 +1,6 @@
 """What each of CleverTap's answers leads to: a wait, a new export, or an error of the right type."""
 
+import sys
 from typing import Any
 
 import pytest
@@ -227,7 +228,7 @@ def test_given_a_page_with_what_looks_doubled_or_renamed_but_is_not_when_read_th
     assert waits == []
 
 
-def test_given_a_record_nested_too_deep_for_python_when_read_then_the_error_says_so(
+def test_given_a_record_nested_too_deep_for_python_when_read_then_it_comes_or_the_error_says_so(
     read_events: Read,
 ) -> None:
     depth = 1000
@@ -235,6 +236,9 @@ def test_given_a_record_nested_too_deep_for_python_when_read_then_the_error_says
 
     output = read_events(config(slice_days=3650), [{"text": text % ("[" * depth + "]" * depth)}])
 
+    if sys.version_info >= (3, 12):  # goes deeper
+        assert str(rows(output)[0]["event_props"]["a"]).count("[") == depth
+        return
     assert first_error(output)[0] == "system_error"
+    assert "Stream events" in first_error(output)[1]
     assert "nested too deep" in first_error(output)[1]
-    assert "events" in first_error(output)[1]

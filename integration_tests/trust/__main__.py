@@ -17,6 +17,7 @@ from hypothesis import HealthCheck, Phase, given, seed, settings
 from integration_tests.trust import bodies, sequences
 
 WORKERS = 2
+BATCH = 10
 COUNTED = ("lost", "duplicated", "leaked", "hung", "unclear")
 
 
@@ -41,10 +42,20 @@ class Row:
 
 
 def run_sequences(count: int, number: int) -> Row:
-    """Syncs in a row; a failure is shrunk to the shortest that still fails."""
-    row, failing = Row("sequences"), dict[str, str]()
+    """Syncs in a row; a failure is shrunk to the shortest that still fails.
 
-    @seed(number)
+    A few at a time: hypothesis spends more and more of a long run on variations of what it has tried.
+    """
+    row = Row("sequences")
+    for batch in range(0, count, BATCH):
+        _run_batch(min(BATCH, count - batch), f"{number}/{batch}", row)
+    return row
+
+
+def _run_batch(count: int, recipe: str, row: Row) -> None:
+    failing: dict[str, str] = {}
+
+    @seed(recipe)
     @settings(
         max_examples=count,
         deadline=None,
@@ -71,7 +82,6 @@ def run_sequences(count: int, number: int) -> Row:
         run()
     except AssertionError:
         row.wrong.extend(failing.items())
-    return row
 
 
 def run_bodies(count: int, number: int) -> Row:
