@@ -85,7 +85,7 @@ BASE_URL = re.compile(
 
 DAY = re.compile("[0-9]{4}-[0-9]{2}-[0-9]{2}")
 
-READ_BYTES = 256 * 1024
+READ_BYTES = END_BYTES = 256 * 1024
 
 Page = dict[str, Any]
 Twins = dict[int, "array[int]"]
@@ -393,9 +393,13 @@ def _json_object(body: bytes) -> Page | None:
 
 
 def _is_doubled(body: bytes, page: Page) -> bool:
-    """Whether a key that matters stands twice at the top of a body (of two, JSON keeps the last)."""
+    """Whether a key that matters stands twice at the top of a body (of two, JSON keeps the last).
+
+    Of a large page the ends are searched, and only for `records` the rows between them.
+    """
     matters = page.keys() - {"status", "error", "code"}
-    if all(body.count(f'"{name}"'.encode()) < 2 for name in matters):
+    ends = body if len(body) <= 2 * END_BYTES else body[:END_BYTES] + body[-END_BYTES:]
+    if all((body if n == "records" else ends).count(f'"{n}"'.encode()) < 2 for n in matters):
         return False  # most often; else they are counted, for a record may have a field of this name
     keys: list[str] = []  # of the object that ends last
 
