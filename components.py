@@ -145,6 +145,7 @@ class EventRouter(ListPartitionRouter):
 
     def __post_init__(self, parameters: Mapping[str, Any]) -> None:
         super().__post_init__(parameters)
+        guard(self.event_schema)
         self._read: EventsOfRead | None = None  # of the one thread that makes slices
 
     def stream_slices(self) -> Iterable[StreamSlice]:
@@ -422,8 +423,8 @@ def _next_cursor(page: Page) -> Any:
 def _answer(response: requests.Response) -> Page | None:
     """The JSON object of a response that does not say by itself that it is a failure."""
     page = page_of(response)
-    if response.status_code != 200 or response.history or page is None or page.get("error"):
-        return None  # (history: it was redirected, by something that is not CleverTap)
+    if response.status_code != 200 or page is None or page.get("error"):
+        return None
     if str(page.get("code")) in ("1", "2"):  # throttled, not ready: whatever the status says
         return None
     return page
@@ -504,6 +505,18 @@ def _is_count(value: Any) -> bool:
     return isinstance(value, int) and not isinstance(value, bool)
 
 
+def guard(requester: HttpRequester | None) -> None:
+    """Keeps what a requester sends and receives between CleverTap and us.
+
+    Bodies are read by `page_of`: otherwise the CDK's debug log would print the records. A redirect
+    fails (`requests.TooManyRedirects`): requests would send our headers, the passcode among them, to
+    wherever it points, and what stands there could look like an export with no data.
+    """
+    if requester is not None:
+        requester.stream_response = True
+        requester._http_client._session.max_redirects = 0  # the CDK has no setting for it
+
+
 @dataclass
 class AnswerRequester:
     """Sends the requests of a table: `open`, an ordinary HttpRequester of the manifest.
@@ -517,8 +530,7 @@ class AnswerRequester:
     config: Config
 
     def __post_init__(self) -> None:
-        # Bodies are read by `page_of`. Otherwise the CDK's debug log would print the records.
-        self.open.stream_response = True
+        guard(self.open)
         # The CDK masks a secret as it was typed, but prints headers with quotes and such escaped.
         for name in ("passcode", "project_token", "pii_salt"):
             printed = repr(str(self.config.get(name) or ""))[1:-1]
@@ -624,8 +636,7 @@ class PolledRequester(AnswerRequester):
         super().__post_init__()
         limit = InterpolatedString.create(str(self.max_wait_minutes), parameters={})
         self._max_wait = 60 * float(limit.eval(self.config))
-        if self.page is not None:
-            self.page.stream_response = True
+        guard(self.page)
 
     def _send(self, request: Page) -> requests.Response | None:
         for _ in range(6):
@@ -677,8 +688,7 @@ class ExportRequester(AnswerRequester):
     def __post_init__(self) -> None:
         super().__post_init__()
         self._filters = json.loads(self.config.get(self.filters) or "{}")
-        if self.page is not None:
-            self.page.stream_response = True
+        guard(self.page)
 
     def _send(self, request: Page) -> requests.Response | None:
         position: ExportPosition | None = (request["next_page_token"] or {}).get("next_page_token")
@@ -777,13 +787,7 @@ class CleverTapErrorHandler(DefaultErrorHandler):
     ) -> ErrorResolution:
         """What to do with an answer, or with an exception where none came."""
         if not isinstance(response_or_exception, requests.Response):
-            name = type(response_or_exception).__name__
-            self._request.resolution = ErrorResolution(
-                ResponseAction.RETRY,
-                FailureType.transient_error,
-                f"CleverTap could not be reached, or did not answer in time ({name}). "
-                "Check the network between Airbyte and CleverTap, then sync again.",
-            )
+            self._request.resolution = self._unanswered(response_or_exception)
         elif self._is_answer(response_or_exception):
             return SUCCESS_RESOLUTION
         else:
@@ -793,6 +797,23 @@ class CleverTapErrorHandler(DefaultErrorHandler):
             vars(response_or_exception)["skipped"] = resolution.error_message or ""
             return SUCCESS_RESOLUTION  # for the CDK would log each; `AnswerRequester` says it once
         return resolution
+
+    @staticmethod
+    def _unanswered(exception: Exception | None) -> ErrorResolution:
+        if isinstance(exception, requests.TooManyRedirects):
+            return ErrorResolution(
+                ResponseAction.RETRY,
+                FailureType.transient_error,
+                "The request was redirected to another address, which CleverTap never does. It was not "
+                "followed: the passcode would have gone there. Look for a proxy or a sign-in page "
+                "between Airbyte and CleverTap, then sync again.",
+            )
+        return ErrorResolution(
+            ResponseAction.RETRY,
+            FailureType.transient_error,
+            f"CleverTap could not be reached, or did not answer in time ({type(exception).__name__}). "
+            "Check the network between Airbyte and CleverTap, then sync again.",
+        )
 
     def _is_answer(self, response: requests.Response) -> bool:
         if not self.answer_key:

@@ -204,16 +204,20 @@ def test_given_a_dead_export_when_opening_then_it_fails_as_transient(read_profil
     assert "refused the first request" in first_error(output)[1]
 
 
-def test_given_a_redirect_when_opening_then_its_target_is_not_taken_for_an_empty_export(
-    read_profiles: Read, clevertap: requests_mock.Mocker
+@pytest.mark.parametrize("opening", [True, False])
+@pytest.mark.parametrize("status_code", [301, 302, 303, 307, 308])
+def test_given_a_redirect_when_read_then_its_target_is_neither_asked_nor_taken_for_an_empty_export(
+    read_profiles: Read, clevertap: requests_mock.Mocker, status_code: int, opening: bool
 ) -> None:
-    clevertap.get("https://portal.example/", json={"status": "success"})
-    moved = {"status_code": 302, "headers": {"Location": "https://portal.example/"}}
+    clevertap.register_uri(requests_mock.ANY, "https://portal.example/", json={"status": "success"})
+    moved = {"status_code": status_code, "headers": {"Location": "https://portal.example/"}}
 
-    output = read_profiles(config(), [page()], [moved])
+    output = read_profiles(config(), [moved], [moved] if opening else [opened()])
 
+    assert {request.hostname for request in clevertap.request_history} == {"in1.api.clevertap.com"}
     assert first_error(output)[0] == "transient_error"
-    assert "no page of an export" in first_error(output)[1]
+    assert "redirected" in first_error(output)[1]
+    assert "portal.example" not in first_error(output)[1]
 
 
 def test_given_a_page_with_what_looks_doubled_or_renamed_but_is_not_when_read_then_it_is_a_page(
