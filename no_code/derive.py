@@ -28,7 +28,8 @@ HEADER = """\
 #   one of them;
 # - has no event_time and no start_time (the time zone of a past day cannot be looked up), and cannot
 #   hide personal data (pii_mode);
-# - does not notice a cursor that comes twice for ever, nor a key that stands twice, or under another name;
+# - does not notice a cursor that comes twice for ever, nor a key that stands twice, or under another
+#   name;
 # - follows a redirect, and sends the passcode there too;
 # - waits ten minutes at most for one request, opens an export whose cursor died once more, halves no
 #   window, and where it gives up says system_error for what may pass by itself;
