@@ -9,6 +9,7 @@ from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -227,10 +228,18 @@ def true_occurrences(
 ) -> Occurrences:
     """The same of what the account holds."""
     return Counter(
-        (event, row["time"], _canonical(row["record"]))
+        _true_occurrence(account, event, number, flags)
         for event in events
-        for row in account.event_truth(event, first, last, flags, now)
+        for number in account.raised(event, first, last, now)
     )
+
+
+@lru_cache(maxsize=20_000)
+def _true_occurrence(
+    account: Account, event: str, number: int, flags: Flags
+) -> tuple[str, str | None, str]:
+    row = account.occurrence(event, number, flags)
+    return event, row["time"], _canonical(row["record"])
 
 
 def assert_is_all(output: Output, sandbox: Sandbox) -> None:

@@ -60,6 +60,7 @@ def _run_batch(count: int, recipe: str, row: Row) -> None:
         max_examples=count,
         deadline=None,
         database=None,
+        report_multiple_bugs=False,
         suppress_health_check=list(HealthCheck),
         phases=(Phase.generate, Phase.shrink),
     )

@@ -43,12 +43,15 @@ _sleep, _monotonic = time.sleep, time.monotonic
 class Clock:
     """The time of the connector and the sandbox; waits of a second and more pass at once.
 
-    ahead: how far, in seconds, the connector's calendar is ahead of the sandbox's. pace: seconds that
-    pass each time the CDK asks whether a state message is due (they are ten minutes apart).
+    ahead: how far, in seconds, the connector's calendar is ahead of the sandbox's, once it has been
+    looked at `ahead_after` times. pace: seconds that pass each time the CDK asks whether a state
+    message is due (they are ten minutes apart).
     """
 
-    def __init__(self, sandbox: Sandbox, ahead: float = 0, pace: float = 0) -> None:
-        self.sandbox, self.ahead, self.pace = sandbox, ahead, pace
+    def __init__(
+        self, sandbox: Sandbox, ahead: float = 0, ahead_after: int = 0, pace: float = 0
+    ) -> None:
+        self.sandbox, self.ahead, self.ahead_after, self.pace = sandbox, ahead, ahead_after, pace
         self._slept = threading.local()
         self._asked = 0.0
 
@@ -66,7 +69,9 @@ class Clock:
 
     def now(self, zone: Any = None) -> datetime:
         """As the connector sees it."""
-        return datetime.fromtimestamp(self.sandbox.now() + self.ahead, zone)
+        self.ahead_after -= 1
+        ahead = self.ahead if self.ahead_after < 0 else 0
+        return datetime.fromtimestamp(self.sandbox.now() + ahead, zone)
 
     def asked(self) -> float:
         """Of the CDK's, for its state messages."""

@@ -64,7 +64,8 @@ class Account:
     """profiles: how many. events: how often the event that all raise was raised.
 
     padding: bytes of extra property on each, for benchmarks. rare: how many more events the schema
-    has; one in ten of them was raised once. All activity lies in first_day and the days after it.
+    has; one in ten of them was raised once. All activity lies in first_day and the days after it. late:
+    how many days after it was raised an event may arrive.
     """
 
     profiles: int = 1000
@@ -78,6 +79,7 @@ class Account:
     rare: int = 0
     first_day: date = FIRST_DAY
     days: int = DAYS
+    late: int = LATEST_DAYS
 
     def schema(self) -> list[str]:
         """Every event name that the account has ever seen."""
@@ -154,15 +156,14 @@ class Account:
         """When an occurrence happened: an instant of its day, in UTC."""
         number = self._original(number)
         day = self.first_day + timedelta((number * 7919 + self._shift(event)) % self.days)
-        zone = pytz.timezone(self.timezone)
-        start, end = (zone.localize(datetime.combine(d, time())) for d in (day, day + timedelta(1)))
+        start, end = (_midnight(d, self.timezone) for d in (day, day + timedelta(1)))
         second = Random(self._shift(event) + number).randrange(int((end - start).total_seconds()))
-        return (start + timedelta(seconds=second)).astimezone(timezone.utc)
+        return start + timedelta(seconds=second)
 
     def arrival(self, event: str, number: int) -> datetime:
-        """When CleverTap got to know of it: at once, but for one in twenty up to LATEST_DAYS later."""
+        """When CleverTap got to know of it: at once, but for one in twenty up to `late` days later."""
         lot = crc32(f"{event}/{number}".encode())
-        late = 1 + lot // 20 % LATEST_DAYS if lot % 20 == 3 else 0
+        late = 1 + lot // 20 % self.late if self.late and lot % 20 == 3 else 0
         return self.moment(event, number) + timedelta(late)
 
     def event(self, event: str, number: int, flags: Flags = ALL_FLAGS) -> dict[str, Any]:
@@ -211,15 +212,19 @@ class Account:
     ) -> Iterator[dict[str, Any]]:
         """What a complete read must deliver: {"time": ISO 8601 in UTC or None, "record": ...}."""
         for number in self.raised(event, first, last, now):
-            record = self.event(event, number, flags)
-            moment: datetime | None = self.moment(event, number)
-            if record["ts"] in UNREADABLE:
-                moment = None
-            elif self._runs_ahead(number):
-                moment = self._of_local(datetime.strptime(str(record["ts"]), "%Y%m%d%H%M%S"))
-            elif moment:
-                moment = self._of_local(self._local(moment))
-            yield {"time": moment and moment.strftime("%Y-%m-%dT%H:%M:%SZ"), "record": record}
+            yield self.occurrence(event, number, flags)
+
+    def occurrence(self, event: str, number: int, flags: Flags = ALL_FLAGS) -> dict[str, Any]:
+        """One of them."""
+        record = self.event(event, number, flags)
+        moment: datetime | None = self.moment(event, number)
+        if record["ts"] in UNREADABLE:
+            moment = None
+        elif self._runs_ahead(number):
+            moment = self._of_local(datetime.strptime(str(record["ts"]), "%Y%m%d%H%M%S"))
+        elif moment:
+            moment = self._of_local(self._local(moment))
+        return {"time": moment and moment.strftime("%Y-%m-%dT%H:%M:%SZ"), "record": record}
 
     def ts(self, event: str, number: int) -> Any:
         """The `ts` of an occurrence: 14 digits of local time, but for a few that are no time."""
@@ -283,6 +288,12 @@ class Account:
                 device["push_token"] = self._push_token(number, index)
             devices.append(device)
         return devices
+
+
+@lru_cache(maxsize=10_000)
+def _midnight(day: date, zone: str) -> datetime:
+    """When a day begins there, in UTC."""
+    return pytz.timezone(zone).localize(datetime.combine(day, time())).astimezone(timezone.utc)
 
 
 @lru_cache(maxsize=2000)
