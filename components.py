@@ -1249,6 +1249,15 @@ def _today(config: Mapping[str, Any], days_ahead: int = 0) -> str:
 
 # ---------------------------------------------------------------- the configuration
 
+REQUIRED = {  # and where the value is found
+    "account_id": "It stands in the dashboard, Settings > Project.",
+    "passcode": "Make one in the dashboard, Settings > Passcode.",
+    "event_name": "Copy one from the dashboard, Settings > Schema > Events.",
+    "start_date": "Write it as YYYYMMDD: 20220101.",
+}
+FILTER_EXAMPLE = (
+    'Example: {"event_properties": [{"name": "Amount", "operator": "greater_than", "value": 100}]}'
+)
 PERSONAL = ("identity", "email", "phone", "name", "push_token", "all_identities")
 # What rows are found or filed by; it cannot be hidden.
 FIXED = (
@@ -1314,22 +1323,27 @@ def config_problems(config: Mapping[str, Any]) -> dict[str, str]:
 
 
 def _setting_problems(config: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
-    for name in ("account_id", "passcode", "event_name", "start_date"):
+    for name, where in REQUIRED.items():
         if name not in config:
-            yield name, f"{name} is missing."
+            yield name, f"{name} is missing. {where}"
     for name in ("account_id", "passcode", "project_token"):
         # What an HTTP header can carry. The value may be a secret: it is not repeated.
         if not re.fullmatch("[!-~]([ -~]*[!-~])?", str(config.get(name, "-"))):
-            yield name, f"{name} has a space at an end, or a character that is not plain ASCII."
+            yield name, f"{name} has a space at an end, or a letter that is not ASCII. Copy it again."
     for name in ("account_id", "passcode", "project_token", "event_name", "pii_salt"):
         if not isinstance(config.get(name, ""), str):
             yield name, f"{name} must be text, in quotes."
     for name in ("additional_event_names", "excluded_event_names"):
         names = config.get(name, [])
         if not isinstance(names, list) or not all(isinstance(n, str) and n for n in names):
-            yield name, f"{name} must be a list of event names."
-    if config.get("region", "global") not in REGIONS:
-        yield "region", f"region '{config['region']}' is none of {', '.join(REGIONS)}."
+            yield name, f'{name} must be a list of event names, like ["Charged"].'
+    region = config.get("region", "global")
+    if region not in REGIONS:
+        yield (
+            "region",
+            f"region '{region}' is none of {', '.join(REGIONS)}. It is the first part of your "
+            "dashboard's address.",
+        )
     base_url = config.get("base_url", "http://localhost")
     if not (isinstance(base_url, str) and BASE_URL.fullmatch(base_url.replace("[::1]", "localhost"))):
         yield "base_url", "base_url must be https://...api.clevertap.com or http://localhost, no path."
@@ -1340,7 +1354,7 @@ def _setting_problems(config: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
         yield "pii_salt", "pii_salt is missing: pii_mode hash needs one. Any long secret text will do."
     fields = config.get("pii_fields", [])
     if not isinstance(fields, list) or not all(isinstance(f, str) and f for f in fields):
-        yield "pii_fields", "pii_fields must be a list of names of fields."
+        yield "pii_fields", 'pii_fields must be a list of names of fields, like ["email"].'
     elif set(fields) & set(FIXED):
         keys = ", ".join(sorted(set(fields) & set(FIXED)))
         yield "pii_fields", f"pii_fields cannot name {keys}: rows are found or filed by it."
@@ -1359,12 +1373,15 @@ def _setting_problems(config: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
         try:
             filters = json.loads(config.get(name, "{}"))
         except (ValueError, TypeError):
-            yield name, f"{name} is no JSON."
+            yield name, f"{name} is no JSON. {FILTER_EXAMPLE}"
             continue
         error = next(jsonschema.Draft7Validator(FILTERS).iter_errors(filters), None)
         if error:
             where = "".join(f"{part}: " for part in error.absolute_path if isinstance(part, str))
-            yield name, f"{name} is not CleverTap's query language. {where}{error.message}."
+            yield (
+                name,
+                f"{name} is not CleverTap's query language. {where}{error.message}. {FILTER_EXAMPLE}",
+            )
 
 
 def _date_problems(config: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
@@ -1379,11 +1396,14 @@ def _date_problems(config: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
         yield "timezone", f"timezone '{config['timezone']}' is unknown. Example: Asia/Kolkata."
         return
     if dates_are_good and "start_date" in config:
-        start, end = int(config["start_date"]), int(config.get("end_date", today))
+        start, end = int(config["start_date"]), int(config.get("end_date", 99991231))
         if start > end:
-            yield "start_date", f"start_date {start} is after end_date {end}."
+            yield "start_date", f"start_date {start} is after end_date {end}. Move one of them."
         elif start > today:
-            yield "start_date", f"start_date {start} is after today, {today} in the timezone set."
+            yield (
+                "start_date",
+                f"start_date {start} is after today, {today} in the timezone set. Set an earlier one.",
+            )
 
 
 def _is_date(value: Any) -> bool:

@@ -1,12 +1,14 @@
 """Runs the connector as Airbyte does, through its command line, and sorts what it prints."""
 
+import io
 import json
 import os
 import subprocess
 import sys
 import tempfile
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import datetime
 from functools import lru_cache
@@ -54,7 +56,7 @@ class Output:
     catalog: Json = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        for line in self.stdout.splitlines(keepends=True):
+        for line in io.StringIO(self.stdout):  # (splitlines would split at more than line feeds)
             if not line.endswith("\n"):  # killed while it wrote
                 break
             message = json.loads(line)
@@ -100,7 +102,7 @@ class Output:
 
     @property
     def all_but_records(self) -> str:
-        lines = self.stdout.splitlines()
+        lines = self.stdout.split("\n")
         return "\n".join([line for line in lines if '"type":"RECORD"' not in line] + [self.stderr])
 
 
@@ -122,7 +124,8 @@ def catalog(*streams: str, mode: str = "incremental") -> Json:
     }
 
 
-def run(
+@contextmanager
+def started(
     command: str,
     config: Mapping[str, Any] | None = None,
     *options: str,
@@ -130,19 +133,19 @@ def run(
     state: list[Json] | None = None,
     speed: float = 100,
     debug: bool = False,
-    timeout: float = 240,
-    kill_after: float | None = None,
     cwd: Path | None = None,
     no_code: bool = False,
-) -> Output:
-    """Runs spec, check, discover or read.
+    prefix: tuple[str, ...] = (),
+    variables: Mapping[str, str] | None = None,
+) -> Iterator[subprocess.Popen[str]]:
+    """A process of spec, check, discover or read, for the caller to read from. It ends with the block.
 
     no_code: by no_code/manifest.yaml and the CDK's own entry point, instead of our command.
-    state: that of an earlier run's Output. speed: how much faster than real its clock runs.
-    kill_after: seconds until SIGKILL. cwd: its working directory, else an empty one.
+    state: that of an earlier run's Output. speed: how much faster than real its clock runs. cwd: its
+    working directory, else an empty one. prefix: a command that runs it. variables: of its environment.
     """
     with tempfile.TemporaryDirectory() as folder:
-        args = [sys.executable, "-m", "source_clevertap", command, *options]
+        args = [*prefix, sys.executable, "-m", "source_clevertap", command, *options]
         if no_code:
             entry = str(Path(sys.executable).with_name("source-declarative-manifest"))
             args = [sys.executable, entry, command, "--manifest-path", str(NO_CODE), *options]
@@ -159,6 +162,7 @@ def run(
             "PYTHONPATH": f"{ROOT / 'integration_tests' / 'fast_clock'}{os.pathsep}{ROOT}",
             "FAST_CLOCK": str(speed),
             **({"LOG_LEVEL": "DEBUG"} if debug else {}),
+            **(variables or {}),
         }
         process = subprocess.Popen(
             args,
@@ -170,13 +174,30 @@ def run(
             encoding="utf-8",
         )
         try:
+            yield process
+        finally:
+            process.kill()
+            process.communicate()
+
+
+def run(
+    command: str,
+    config: Mapping[str, Any] | None = None,
+    *options: str,
+    timeout: float = 240,
+    kill_after: float | None = None,
+    **more: Any,
+) -> Output:
+    """Runs it to its end (`started` says how), or for `kill_after` seconds until SIGKILL."""
+    with started(command, config, *options, **more) as process:
+        try:
             stdout, stderr = process.communicate(timeout=kill_after or timeout)
         except subprocess.TimeoutExpired:
             process.kill()
             stdout, stderr = process.communicate()
             if not kill_after:
                 raise
-    return Output(process.returncode, stdout, stderr)
+        return Output(process.returncode, stdout, stderr)
 
 
 def everything(sandbox: Sandbox) -> Json:

@@ -4,6 +4,7 @@ import functools
 import importlib.util
 import logging
 import sys
+import tempfile
 import time
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping
@@ -51,10 +52,9 @@ class SourceClevertap(YamlDeclarativeSource):
 
         Its messages do not name the field: so what is bad is taken out here, and left to
         components.py, which refuses it by name as soon as a stream is built (from the original).
+        (The CDK's own method writes it to a file, passcode and all, which nobody reads.)
         """
-        comparable = {
-            k: v for k, v in super().configure(config, temp_dir).items() if v not in (None, "")
-        }
+        comparable = {k: v for k, v in config.items() if v not in (None, "")}
         for name in sys.modules[COMPONENTS_MODULE].config_problems(comparable):
             comparable.pop(name, None)
         for name in ("start_date", "end_date"):
@@ -171,6 +171,14 @@ def run() -> None:
     """Runs what the arguments of the command say."""
     init_uncaught_exception_handler(init_logger("airbyte"))
     sys.setswitchinterval(SWITCH_INTERVAL_SECONDS)
+    try:
+        tempfile.gettempdir()  # the CDK makes a folder there
+    except FileNotFoundError as error:
+        raise AirbyteTracedException(
+            message="No folder for temporary files can be written to: the disk of this machine is "
+            "full, or read-only. Free some space, or set TMPDIR to a folder that can be written to.",
+            failure_type=FailureType.transient_error,
+        ) from error
     args = sys.argv[1:]
     source = create_source(args)
     entrypoint = Entrypoint(source)

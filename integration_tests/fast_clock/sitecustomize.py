@@ -1,15 +1,20 @@
 """Lets a connector's clock run FAST_CLOCK times faster: on the PYTHONPATH of its process, tests wait
 seconds where CleverTap makes users wait minutes, and the CDK state messages come as much sooner. The
 connector itself is run as it is. (`datetime` is not touched: today stays today.)
+
+CLOCK_JUMP: seconds that the clock jumps, once it has run for three. FILE_BYTES: no file can be made
+larger, as on a full disk.
 """
 
 import os
+import resource
 import socket
 import time
 
 _SPEED = float(os.environ.get("FAST_CLOCK", "1"))
 _sleep, _settimeout, _time = time.sleep, socket.socket.settimeout, time.time
 _started = _time()
+_jump = float(os.environ.get("CLOCK_JUMP", "0"))
 
 
 def _fast_sleep(seconds: float) -> None:
@@ -21,9 +26,12 @@ def _fast_settimeout(self: socket.socket, seconds: float | None) -> None:
 
 
 def _fast_time() -> float:
-    return _started + (_time() - _started) * _SPEED
+    passed = _time() - _started
+    return _started + passed * _SPEED + (_jump if passed > 3 else 0)
 
 
 time.time = _fast_time
 time.sleep = _fast_sleep  # type: ignore[assignment]
 socket.socket.settimeout = _fast_settimeout  # type: ignore[assignment,method-assign]
+if "FILE_BYTES" in os.environ:
+    resource.setrlimit(resource.RLIMIT_FSIZE, (int(os.environ["FILE_BYTES"]),) * 2)

@@ -16,7 +16,7 @@ from hypothesis import HealthCheck, Phase, given, seed, settings
 
 from integration_tests.trust import bodies, sequences
 
-WORKERS = 2
+WORKERS = 4
 BATCH = 10
 COUNTED = ("lost", "duplicated", "leaked", "hung", "unclear")
 

@@ -6,6 +6,7 @@ the next sync, from the last state, makes good for it. What a destination is sur
 that failed or was killed are the rows before its last state message.
 """
 
+import io
 import time
 from collections import Counter
 from collections.abc import Iterator
@@ -183,8 +184,8 @@ def steps() -> st.SearchStrategy[Step]:
 def sequences() -> st.SearchStrategy[Sequence]:
     """An account with settings and syncs.
 
-    In one of four, the hard part for the state: windows of a day and no lookback, of which one fails, and
-    those after it are read.
+    In one of four, the hard part for the state: windows of a day and no lookback, of which one fails,
+    and those after it are read.
     """
     ending = st.sampled_from([f"{name}:1:0" for name in ENDING if not name.startswith("dead")])
     failing = st.builds(
@@ -331,7 +332,7 @@ def _step(
 
 def _cut(output: Output, share: float) -> Output:
     """What a reader has of an output that ended in the middle of a line."""
-    lines = output.stdout.splitlines(keepends=True)
+    lines = list(io.StringIO(output.stdout))
     return Output(-9, "".join(lines[: int(len(lines) * share)]), "")
 
 

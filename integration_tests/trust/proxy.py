@@ -1,0 +1,82 @@
+"""A proxy between the connector and the sandbox, as companies have them: it ends TLS by itself.
+
+Through it the connector reads from https://in1.api.clevertap.com, its true address, and nothing leaves
+this machine.
+"""
+
+import contextlib
+import shutil
+import socket
+import socketserver
+import ssl
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+
+import trustme
+
+HOST = "in1.api.clevertap.com"
+
+
+@contextlib.contextmanager
+def proxy(port: int, folder: Path, refuses: bool = False, breaks: int = 0) -> Iterator[dict[str, str]]:
+    """Runs one before the sandbox at `port`. Yields the variables that lead the connector through it.
+
+    refuses: every connection, with 407. breaks: that many connections, after a hundred bytes of answer.
+    folder: gets the certificate of its authority.
+    """
+    authority = trustme.CA()
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    authority.issue_cert(HOST).configure_cert(context)
+    authority.cert_pem.write_to_path(str(folder / "authority.pem"))
+    left = {"breaks": breaks}
+
+    class Tunnel(socketserver.BaseRequestHandler):
+        def handle(self) -> None:
+            with contextlib.suppress(OSError):
+                self._handle()
+
+        def _handle(self) -> None:
+            asked = b""
+            while b"\r\n\r\n" not in asked:
+                piece = self.request.recv(4096)
+                if not piece:
+                    return
+                asked += piece
+            if refuses or not asked.startswith(b"CONNECT "):
+                self.request.sendall(b"HTTP/1.1 407 Sign In First\r\nContent-Length: 0\r\n\r\n")
+                return
+            self.request.sendall(b"HTTP/1.1 200 Go\r\n\r\n")
+            limit = 100 if left["breaks"] > 0 else None
+            left["breaks"] -= 1
+            with (
+                context.wrap_socket(self.request, server_side=True) as ours,
+                socket.create_connection(("127.0.0.1", port)) as theirs,
+            ):
+                requests = threading.Thread(target=_copy, args=(ours, theirs, None), daemon=True)
+                requests.start()
+                _copy(theirs, ours, limit)
+                for end in (ours, theirs):
+                    with contextlib.suppress(OSError):
+                        socket.socket.shutdown(end, socket.SHUT_RDWR)  # TLS's own goes on in plain text
+                requests.join(10)
+
+    with socketserver.ThreadingTCPServer(("127.0.0.1", 0), Tunnel) as server:
+        server.daemon_threads = True
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        url = f"http://127.0.0.1:{server.server_address[1]}"
+        yield {"HTTPS_PROXY": url, "https_proxy": url, "NO_PROXY": "", "no_proxy": ""}
+        server.shutdown()
+
+
+def _copy(source: socket.socket, target: socket.socket, limit: int | None) -> None:
+    with contextlib.suppress(OSError):
+        while piece := source.recv(limit or 65536):
+            target.sendall(piece)
+            if limit is not None:
+                break
+
+
+def trusted(folder: Path) -> dict[str, str]:
+    """The variables that make the connector trust the proxy's authority."""
+    return {"REQUESTS_CA_BUNDLE": str(shutil.copy(folder / "authority.pem", folder / "bundle.pem"))}

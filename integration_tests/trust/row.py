@@ -1,0 +1,31 @@
+"""A row of the table that `make trust` prints."""
+
+from collections import Counter
+from dataclasses import dataclass, field
+
+COUNTED = ("lost", "duplicated", "leaked", "hung", "unclear")
+
+
+@dataclass
+class Row:
+    """A part. tried: what, and how often. wrong: what was found, by kind, each in words.
+
+    lost: a success with a row missing. duplicated: a row that the account does not hold, or one key
+    twice in a sync that met no fault. leaked: a secret, or a record's content, in a log, a message or a
+    request to another host. hung: no end. unclear: an error of the wrong type or without its reason.
+    """
+
+    part: str
+    tried: Counter[str] = field(default_factory=Counter)
+    wrong: list[tuple[str, str]] = field(default_factory=list)
+    seconds: float = 0
+
+    def __add__(self, other: "Row") -> "Row":
+        seconds = self.seconds + other.seconds
+        return Row(self.part, self.tried + other.tried, self.wrong + other.wrong, seconds)
+
+    def __str__(self) -> str:
+        counts = Counter(kind for kind, _ in self.wrong)
+        tried = ", ".join(f"{count:,} {what}" for what, count in self.tried.items())
+        told = "".join(f"{counts[kind]:>11}" for kind in COUNTED)
+        return f"{self.part:10}{told}{self.seconds:>7.0f} s  {tried}"
