@@ -102,9 +102,9 @@ CODE = (
     *("{{ config['passcode'] }}", "{{ 7 * 7 }}", "{% for x in [1] %}", "{# gone #}", "{{", "}}"),
     *("{{ ''.__class__.__mro__ }}", "{{ config | tojson }}", "${PATH}", "$(id)", "`id`", "%s", "'%r'"),
     *("!!python/object/apply:os.system ['true']", "$ref: '#/spec'", "&a", "*a", "<<: *x", "- x", "? x"),
-    *("a: b", "# x", "|", ">-", "yes", "null", "~", "None", "True", "1e5", "0x1F", "1_000", "2024-01-01"),
-    *("(1,2)", "[1]", "{'a': 1}", "'", '"', "\\", "\\n", "\u00e9", "\U0001f600", "\u2028", "a\tb", "  a  "),
-    *("__import__('os')", "lambda: 0"),
+    *("a: b", "# x", "|", ">-", "yes", "null", "~", "None", "True", "1e5", "0x1F", "1_000"),
+    *("2024-01-01", "(1,2)", "[1]", "{'a': 1}", "'", '"', "\\", "\\n", "\u00e9", "\U0001f600"),
+    *("\u2028", "a\tb", "  a  ", "__import__('os')", "lambda: 0"),
 )  # fmt: skip
 
 
@@ -117,16 +117,12 @@ def data(count: int, recipe: str) -> Row:
 
     for _ in range(count):
         event, condition = text(), text()
-        credentials = [
-            t for t in (text().strip() for _ in range(40)) if t.isascii() and t.isprintable() and t
-        ]
-        account = Account(profiles=3, events=3, account_id=credentials[0], passcode=credentials[1])
+        account_id, passcode, *_ = filter(_is_header, (text().strip() for _ in range(40)))
+        account = Account(profiles=3, events=3, account_id=account_id, passcode=passcode)
         filters = {"event_properties": [{"name": condition, "operator": "equals", "value": event}]}
         with Sandbox(account) as sandbox:
-            config = sandbox.config(
-                event_name=event, event_filters=json.dumps(filters), slice_days=36500
-            )
-            output = sync(Clock(sandbox), config, ("events",))
+            config = sandbox.config(event_name=event, event_filters=json.dumps(filters))
+            output = sync(Clock(sandbox), {**config, "slice_days": 36500}, ("events",))
             sent = [json.loads(r["body"]) for r in sandbox.requests if r["method"] == "POST"]
         row.tried.update(texts=4, syncs=1)
         expected = {"event_name": event, "from": 20220101, "to": 20260212, **filters}
@@ -135,10 +131,8 @@ def data(count: int, recipe: str) -> Row:
             row.wrong.append(("unclear", f"{what} sent {sent[:1]}, {output.error}"))
         elif not account.knows(event) and "(invalid event)" not in output.error[1]:
             row.wrong.append(("unclear", f"{what} {output.error}"))
-        kept = [
-            t for t in credentials[1:2] if len(t) > 6 and t not in f"{event}{condition}{credentials[0]}"
-        ]
-        if any(secret in output.all_but_records for secret in kept):
+        told_anyway = f"{event}{condition}{account_id}"
+        if len(passcode) > 6 and passcode not in told_anyway and passcode in output.all_but_records:
             row.wrong.append(("leaked", f"{what} the passcode was printed"))
     return row
 
