@@ -1,132 +1,93 @@
-"""Prints what `make trust` found: one row a part, and the seed that makes it happen again.
+"""Prints what `make trust` found: one row a part, a total, and the seed that makes it happen again.
 
-python -m integration_tests.trust [--seed N] [--sequences N] [--bodies N]
+docs/trust.md says what each part does. --share: what CI runs.
 """
 
 import argparse
+import multiprocessing
 import random
 import sys
 import time
-from collections import Counter
-from collections.abc import Callable, Iterator
-from concurrent.futures import ProcessPoolExecutor
-from dataclasses import dataclass, field
+from collections.abc import Iterator
+from itertools import starmap
 
-from hypothesis import HealthCheck, Phase, given, seed, settings
+from integration_tests.trust.kills import FEW, kills
+from integration_tests.trust.machine import FAULTS, machine
+from integration_tests.trust.planted import PLANTED, planted_loss
+from integration_tests.trust.row import COUNTED, Part, Row, Unit, timed
+from integration_tests.trust.soak import days, millions
+from integration_tests.trust.spoilt import spoilt
+from integration_tests.trust.syncs import BATCH, syncs
+from integration_tests.trust.typed import MISTAKES, addresses, data, mistakes
 
-from integration_tests.trust import bodies, sequences
-
-WORKERS = 4
-BATCH = 10
-COUNTED = ("lost", "duplicated", "leaked", "hung", "unclear")
-
-
-@dataclass
-class Row:
-    """A row of the table. tried: what, and how often. wrong: by kind, each in words."""
-
-    part: str
-    tried: Counter[str] = field(default_factory=Counter)
-    wrong: list[tuple[str, str]] = field(default_factory=list)
-    seconds: float = 0
-
-    def __add__(self, other: "Row") -> "Row":
-        seconds = max(self.seconds, other.seconds)
-        return Row(self.part, self.tried + other.tried, self.wrong + other.wrong, seconds)
-
-    def __str__(self) -> str:
-        counts = Counter(kind for kind, _ in self.wrong)
-        tried = ", ".join(f"{count:,} {what}" for what, count in self.tried.items())
-        told = "".join(f"{counts[kind]:>12}" for kind in COUNTED)
-        return f"{self.part:12}{told}{self.seconds:>8.0f} s  {tried}"
+IN_PROCESS, OF_PROCESSES = 4, 2  # workers, for two cores: some of the first wait
+FULL = {
+    "sequences": 2000, "bodies": 50_000, "kills": 100, "addresses": 20_000, "texts": 1000, "days": 365,
+    "events": 5_000_000, "planted": 300,
+}  # fmt: skip
+SHARE = {
+    "sequences": 2000, "bodies": 10_000, "kills": 16, "addresses": 5000, "texts": 100, "days": 60,
+    "events": 100_000, "planted": 0,
+}  # fmt: skip
 
 
-def run_sequences(count: int, number: int) -> Row:
-    """Syncs in a row; a failure is shrunk to the shortest that still fails.
+def parts(count: dict[str, int], seed: int) -> Iterator[tuple[Part, int, list[Unit]]]:
+    """Each part, how many run beside each other, and the units of it. Units do not know of workers."""
 
-    A few at a time: hypothesis spends more and more of a long run on variations of what it has tried.
-    """
-    row = Row("sequences")
-    for batch in range(0, count, BATCH):
-        _run_batch(min(BATCH, count - batch), f"{number}/{batch}", row)
-    return row
+    def units(name: str, size: int) -> list[Unit]:
+        return [
+            (min(size, count[name] - start), f"{seed}/{name}/{start}")
+            for start in range(0, count[name], size)
+        ]
 
-
-def _run_batch(count: int, recipe: str, row: Row) -> None:
-    failing: dict[str, str] = {}
-
-    @seed(recipe)
-    @settings(
-        max_examples=count,
-        deadline=None,
-        database=None,
-        report_multiple_bugs=False,
-        suppress_health_check=list(HealthCheck),
-        phases=(Phase.generate, Phase.shrink),
-    )
-    @given(sequences.sequences())
-    def run(sequence: sequences.Sequence) -> None:
-        found = sequences.check(sequence)
-        if not failing:  # what shrinking tries is not counted
-            row.tried.update(
-                sequences=1,
-                syncs=found.syncs,
-                failed=found.failed,
-                killed=found.killed,
-                rows=found.rows,
-            )
-        if found.wrong:
-            failing.update({kind: f"{words}\n  {sequence}" for kind, words in found.wrong.items()})
-            raise AssertionError(found.wrong)
-
-    try:
-        run()
-    except AssertionError:
-        row.wrong.extend(failing.items())
+    yield syncs, IN_PROCESS, units("sequences", BATCH)
+    yield spoilt, IN_PROCESS, units("bodies", 1000)
+    yield addresses, IN_PROCESS, units("addresses", 5000)
+    yield data, IN_PROCESS, units("texts", 50)
+    yield mistakes, OF_PROCESSES, [(number,) for number in range(len(MISTAKES))]
+    yield machine, OF_PROCESSES, [(number,) for number in range(len(FAULTS))]
+    yield kills, OF_PROCESSES, units("kills", FEW)
+    yield days, 1, units("days", count["days"])
+    yield millions, 1, units("events", count["events"])
+    if count["planted"]:
+        yield planted_loss, 2, [(name, count["planted"], str(seed)) for name in PLANTED]
 
 
-def run_bodies(count: int, number: int) -> Row:
-    """Spoilt answers."""
-    found = bodies.check(count, number)
-    tried = Counter(bodies=found.bodies, errors=found.errors, rows=found.rows)
-    return Row("bodies", tried, found.wrong)
-
-
-def _timed(part: Callable[[int, int], Row], count: int, number: int) -> Row:
-    started = time.monotonic()
-    row = part(count, number)
-    row.seconds = time.monotonic() - started
-    return row
-
-
-def run_all(number: int, counts: dict[Callable[[int, int], Row], int]) -> Iterator[Row]:
-    """Each part, in processes beside each other."""
-    with ProcessPoolExecutor(WORKERS) as pool:
-        for part, count in counts.items():
-            shares = [
-                pool.submit(_timed, part, count // WORKERS, number * WORKERS + worker)
-                for worker in range(WORKERS)
-            ]
-            first, *others = [share.result() for share in shares]
-            yield sum(others, first)
+def run(part: Part, workers: int, units: list[Unit]) -> Row:
+    """A part, in processes beside each other."""
+    if workers == 1:  # it starts others itself
+        rows = list(starmap(timed, [(part, unit) for unit in units]))
+    else:
+        context = multiprocessing.get_context("spawn")
+        once = 1 if part is planted_loss else None  # the connector is loaded but once a process
+        with context.Pool(workers, maxtasksperchild=once) as pool:
+            rows = pool.starmap(timed, [(part, unit) for unit in units], chunksize=1)
+    first, *others = rows
+    return sum(others, first)
 
 
 def main() -> None:
     """Prints the table."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("--seed", type=int, default=random.randrange(10**6))  # noqa: S311
-    parser.add_argument("--sequences", type=int, default=2000)
-    parser.add_argument("--bodies", type=int, default=50_000)
-    args = parser.parse_args()
-    print(f"seed {args.seed}")
-    print(f"{'':12}" + "".join(f"{kind:>12}" for kind in COUNTED), flush=True)
-    wrong = []
-    for row in run_all(args.seed, {run_sequences: args.sequences, run_bodies: args.bodies}):
-        print(row, flush=True)
-        wrong += row.wrong
-    for kind, words in wrong[:20]:
+    parser.add_argument("--share", action="store_true", help="less of it, in less than a quarter hour")
+    for name, count in FULL.items():
+        parser.add_argument(f"--{name}", type=int, help=f"{count:,}, of a share {SHARE[name]:,}")
+    args = vars(parser.parse_args())
+    counts = SHARE if args["share"] else FULL
+    counts = {name: count if args[name] is None else args[name] for name, count in counts.items()}
+    print(f"seed {args['seed']}\n{'':10}" + "".join(f"{kind:>11}" for kind in COUNTED), flush=True)
+    started, total = time.monotonic(), Row("all")
+    for part, workers, units in parts(counts, args["seed"]):
+        if units:
+            row = run(part, workers, units)
+            print(row, flush=True)
+            total += row
+    total.note = f"in {(time.monotonic() - started) / 60:.0f} minutes"
+    print(f"{total}")
+    for kind, words in total.wrong[:20]:
         print(f"{kind}: {words}")
-    sys.exit(bool(wrong))
+    sys.exit(bool(total.wrong))
 
 
 if __name__ == "__main__":

@@ -10,6 +10,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from unittest import mock
 
+from integration_tests.trust.row import Row
+from integration_tests.trust.syncs import BATCH, syncs
 from source_clevertap import run
 
 FILE = "components.py"
@@ -49,3 +51,18 @@ def planted(name: str) -> Iterator[None]:
             Path(folder, file).write_text(text)
         with mock.patch.object(run, "definition_file", lambda file: Path(folder, file)):
             yield
+
+
+def planted_loss(name: str, limit: int, recipe: str) -> Row:
+    """Plants a loss; it must be found within `limit` sequences."""
+    row = Row("planted", wrong=[("unclear", f"'{name}' was not found by {limit} sequences")])
+    row.tried.update(planted=1)
+    with planted(name):
+        for start in range(0, limit, BATCH):
+            found = syncs(BATCH, f"{recipe}/{name}/{start}", shrinks=False)
+            row.tried.update(found.tried)
+            if found.wrong:
+                row.tried.update(found=1)
+                row.wrong = []
+                break
+    return row

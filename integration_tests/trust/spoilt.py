@@ -31,6 +31,7 @@ from urllib3 import HTTPResponse
 from integration_tests import tables as keys
 from integration_tests.connector import Json
 from integration_tests.trust.inprocess import Clock, Lines
+from integration_tests.trust.row import Row
 from source_clevertap.run import SourceClevertap
 from source_clevertap.sandbox import Account, Sandbox, tables
 
@@ -332,19 +333,9 @@ class Path:
         return {CURSOR + "1": 0, CURSOR + "2": 1}.get(raw, -1)
 
 
-@dataclass
-class Found:
-    """What came of the bodies. wrong: by what the table counts it as, with the recipe."""
-
-    bodies: int = 0
-    rows: int = 0
-    errors: int = 0
-    wrong: list[tuple[str, str]] = field(default_factory=list)
-
-
-def check(count: int, seed: int) -> Found:
-    """Sends `count` spoilt answers, drawn from the seed."""
-    found, log = Found(), Lines()
+def spoilt(count: int, recipe: str) -> Row:
+    """Sends `count` spoilt answers."""
+    row, log = Row("bodies"), Lines()
     root = logging.getLogger()
     handlers, root.handlers = root.handlers, [log]
     sandbox = Sandbox(ACCOUNT)  # not started: it is the clock's alone
@@ -354,43 +345,41 @@ def check(count: int, seed: int) -> Found:
             paths = [Path.of(stream, log, config) for stream in streams()]
             truths = [path.read(Answer(b""), 0, 0)[0] for path in paths]
             for number in range(count):
-                _one(paths, truths, f"{seed}/{number}", found)
+                _one(paths, truths, f"{recipe}/{number}", row)
     finally:
         root.handlers = handlers
-    return found
+    return row
 
 
-def _one(paths: list[Path], truths: list[list[Json]], recipe: str, found: Found) -> None:
+def _one(paths: list[Path], truths: list[list[Json]], recipe: str, row: Row) -> None:
     random = Random(recipe)  # noqa: S311
     which = random.choice((0, 0, 1, 1, *range(2, len(paths))))
     path, truth = paths[which], truths[which]
     place = random.randrange(len(path.stream.pages))
     spoiler = random.choice(SPOILERS)
-    spoilt = spoiler(path.stream.pages[place], random)
+    answer = spoiler(path.stream.pages[place], random)
     path.log.lines.clear()
     started = time.perf_counter()
     if spoiler is flipped and path.stream.name == "daily_event_counts":
         return  # its keys are the rows: a letter changed may make two days one
     what = f"{recipe}: {spoiler.__name__}, page {place} of {path.stream.name}"
     try:
-        rows, error = path.read(spoilt, place, 10**9 if random.random() < 0.05 else 1)
+        rows, error = path.read(answer, place, 10**9 if random.random() < 0.05 else 1)
     except RecursionError:  # of a table; the CDK says it in its own words
         rows, error = [], f"Stream {path.stream.name}: too deep"
     except Exception as crash:
-        found.wrong.append(("unclear", f"{what}: {type(crash).__name__}: {crash}"))
+        row.wrong.append(("unclear", f"{what}: {type(crash).__name__}: {crash}"))
         return
-    found.bodies += 1
-    found.rows += len(rows)
-    found.errors += bool(error)
+    row.tried.update(bodies=1, errors=bool(error), rows=len(rows))
     if time.perf_counter() - started > SECONDS:
-        found.wrong.append(("hung", what))
+        row.wrong.append(("hung", what))
     if MARK in error or any(MARK in line for line in path.log.lines):
-        found.wrong.append(("leaked", what))
+        row.wrong.append(("leaked", what))
     if error:
         clear = not error.startswith("system_error") or "own words" in error or "too deep" in error
         if f"Stream {path.stream.name}" not in error or not clear:
-            found.wrong.append(("unclear", f"{what}: {error}"))
+            row.wrong.append(("unclear", f"{what}: {error}"))
         return
     key = path.stream.key
     if len(rows) < len(truth) and not {key(row) for row in rows} >= {key(row) for row in truth}:
-        found.wrong.append(("lost", f"{what}: {len(rows)} rows of {len(truth)}"))
+        row.wrong.append(("lost", f"{what}: {len(rows)} rows of {len(truth)}"))

@@ -1,0 +1,176 @@
+"""Long runs: a year of daily syncs on a clock of their own, and one sync of millions of events."""
+
+import contextlib
+import gc
+import hashlib
+import os
+import threading
+import time
+from collections.abc import Iterator
+from concurrent.futures import ProcessPoolExecutor
+from datetime import date, datetime, timedelta, timezone
+from pathlib import Path
+
+import orjson
+
+from benchmarks import measure
+from integration_tests.connector import Json, as_sent, occurrences, started, true_occurrences
+from integration_tests.trust.inprocess import Clock, sync
+from integration_tests.trust.row import Row
+from integration_tests.trust.sequences import Destination
+from source_clevertap.sandbox import Account, Sandbox
+from source_clevertap.sandbox.account import Flags
+
+EVENTS = ("App Launched", "Charged", "Added To Cart")
+EVERY = 1 + 1 / 3 + 1 / 5  # how many events of all three there are for one of the first
+GROWTH = 1.25  # of memory, from the first half of a run to the second
+SOME_FAULTS = (
+    "throttled:9",
+    "error_500:9",
+    "truncated:9",
+    "reset:9",
+    "open-too_many:9",
+    "dead_cursor:2",
+)
+ZONE = timezone(timedelta(hours=5, minutes=30))
+
+
+def _resident(pid: int) -> int:
+    """Memory of a process, in MB."""
+    return int(Path(f"/proc/{pid}/statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE") >> 20
+
+
+def _open_files(pid: int) -> int:
+    return len(list(Path(f"/proc/{pid}/fd").iterdir()))
+
+
+def _flat(what: str, first: float, second: float, slack: float) -> Iterator[tuple[str, str]]:
+    """slack: what may come on top, for a stream that begins in the second half of a short run."""
+    if second > first * GROWTH + slack:
+        yield "unclear", f"{what}: {first:.0f} in the first half, {second:.0f} in the second"
+
+
+# ---------------------------------------------------------------- a sync a day
+
+
+def days(count: int, recipe: str) -> Row:
+    """A sync a day, in one process, each from the state of the one before."""
+    row, destination = Row("days"), Destination()
+    account = Account(profiles=100, events=40 * count, first_day=date(2022, 1, 1), days=count)
+    memory: list[int] = []
+    files: list[int] = []
+    pid = os.getpid()
+    for batch in range(0, count, 10):
+        with Sandbox(account, not_ready=1) as sandbox:  # a new one: what it remembers grows
+            for day in range(batch, min(batch + 10, count)):
+                at = datetime(2022, 1, 1, 3, tzinfo=ZONE) + timedelta(day)
+                sandbox.clock_offset = at.timestamp() - time.time()
+                config = sandbox.config(end_date=None, additional_event_names=list(EVENTS[1:]))
+                state = list(destination.state.values())
+                output = sync(Clock(sandbox), config, ("events",), state)
+                destination.take(output, len(output.records))
+                row.tried.update(days=1, syncs=1, rows=len(output.records))
+                if output.exit_code:
+                    row.wrong.append(("unclear", f"{at:%Y-%m-%d}: {output.error}"))
+        gc.collect()
+        memory.append(_resident(pid))
+        files.append(_open_files(pid))
+    last = int(f"{at:%Y%m%d}")
+    truth = true_occurrences(account, EVENTS, last=last, now=at)
+    missing = truth - occurrences(destination.events.values())
+    if missing:
+        row.wrong.append(("lost", f"{missing.total()} events of {truth.total()}"))
+    # What has landed is kept here, too: 2 KB a row.
+    kept = len(destination.events) * 2 // 1024
+    half = len(memory) // 2
+    row.wrong += _flat("MB", max(memory[1:half], default=memory[0]) + kept, max(memory[half:]), 20)
+    row.wrong += _flat("open files", max(files[:half] or files), max(files[half:]), 2)
+    return row
+
+
+# ---------------------------------------------------------------- millions of events
+
+
+def _number(text: bytes) -> int:
+    return int.from_bytes(hashlib.blake2b(text, digest_size=8).digest(), "big")
+
+
+def _digest(event: str, record: Json) -> int:
+    return _number(orjson.dumps([event, record], option=orjson.OPT_SORT_KEYS))
+
+
+def _true_sum(account: Account, event: str) -> tuple[int, int]:
+    """How many events there are, and the sum of their digests."""
+    count = total = 0
+    for row in account.event_truth(event, 20220101, 20260212, Flags(events=False)):
+        record = {name: value for name, value in row["record"].items() if value is not None}
+        count, total = count + 1, total + _digest(event, record)
+    return count, total
+
+
+def millions(count: int, recipe: str) -> Row:
+    """One sync of `count` events, and profiles beside them, while CleverTap stumbles now and then."""
+    row = Row("millions")
+    row.tried["syncs"] = 1
+    first = int(count / EVERY)
+    account = Account(profiles=20_000, events=first)
+    options = ["--profiles", "20000", "--events", str(first), "--not-ready", "1", "--latency", "0.05"]
+    options += [part for fault in SOME_FAULTS for part in ("--fault", fault)]
+    memory: list[int] = []
+    files: list[int] = []
+    seen: set[int] = set()
+    came = total = 0
+    with (
+        ProcessPoolExecutor(1) as pool,
+        measure.sandbox("events", *options, prebuild=False),
+    ):
+        truths = [pool.submit(_true_sum, account, event) for event in EVENTS]
+        config = Sandbox(account, port=measure.PORT).config(additional_event_names=list(EVENTS[1:]))
+        with started("read", config, streams=("events", "profiles"), speed=20) as process:
+            assert process.stdout is not None
+            with _watched(process.pid, memory, files) as reading:
+                for line in process.stdout:
+                    if not line.startswith('{"type":"RECORD","record":{"stream":"events"'):
+                        continue
+                    reading.set()
+                    came += 1
+                    data = orjson.loads(line)["record"]["data"]
+                    key = _number(data["event_id"].encode())
+                    if key not in seen:  # after an export has died its rows come again
+                        seen.add(key)
+                        total += _digest(data["event_name"], as_sent(data, "events"))
+            exit_code = process.wait(60)
+        counted = measure.stats()
+        true = [truth.result() for truth in truths]
+    row.tried["rows"] = came
+    row.note = f"{max(memory)} MB, {max(files)} files, {counted['max_in_flight']} in flight at most"
+    held = sum(number for number, _ in true)
+    if exit_code:
+        row.wrong.append(("unclear", f"exit {exit_code}"))
+    elif (len(seen), total) != (held, sum(part for _, part in true)):
+        row.wrong.append(("lost", f"{len(seen)} events of {held}, or others"))
+    if counted["max_in_flight"] > 3:
+        row.wrong.append(("unclear", f"{counted['max_in_flight']} requests in flight"))
+    half = len(memory) // 2
+    row.wrong += _flat("MB", max(memory[:half]), max(memory[half:]), 80)
+    row.wrong += _flat("open files", max(files[:half]), max(files[half:]), 8)
+    return row
+
+
+@contextlib.contextmanager
+def _watched(pid: int, memory: list[int], files: list[int]) -> Iterator[threading.Event]:
+    """Notes what a process holds, twice a second, from the event on that is yielded."""
+    reading, done = threading.Event(), threading.Event()
+
+    def look() -> None:
+        while not done.wait(0.5):
+            if reading.is_set():
+                with contextlib.suppress(OSError, IndexError):  # it has ended
+                    memory.append(_resident(pid))
+                    files.append(_open_files(pid))
+
+    watcher = threading.Thread(target=look, daemon=True)
+    watcher.start()
+    yield reading
+    done.set()
+    watcher.join()
