@@ -14,6 +14,9 @@ COPY source_clevertap source_clevertap
 RUN rm -rf source_clevertap/sandbox source_clevertap/sync.py \
     && python -m compileall -q components.py source_clevertap
 
+# Nothing is written to disk, so that the root file system may be read-only. (Without a /dev/shm it is /tmp.)
+ENV TMPDIR=/dev/shm
+
 # One heap for all threads; a page of 30 MB in a mapping of its own, given back when it is freed.
 ENV MALLOC_ARENA_MAX=1 \
     MALLOC_MMAP_THRESHOLD_=1048576 \

@@ -3,7 +3,8 @@ PYTHON ?= python3
 BIN := .venv/bin
 OLD := .venv-old-cdk/bin
 
-.PHONY: install sync test lint unit integration old-cdk python313 faults trust bench docs-test image-test no-code lock clean
+.PHONY: install sync test lint unit integration old-cdk python313 faults trust audit bench docs-test image-test \
+  no-code lock clean
 
 install: $(BIN)/source-clevertap
 
@@ -54,9 +55,18 @@ python313:
 faults: install
 	$(BIN)/python -m integration_tests.faults $(FAULTS)
 
-# Thousands of syncs and of spoilt answers, drawn from a seed: TRUST="--seed 1 --sequences 10000"
+# Machines that try hard to lose a row: TRUST="--seed 1 --sequences 10000", or TRUST=--share
 trust: install
 	$(BIN)/python -m integration_tests.trust $(TRUST)
+
+# Licences, known vulnerabilities and a bill of materials of what the image installs.
+audit: install .venv-audit/bin/.installed
+	.venv-audit/bin/python .ci/audit.py
+
+.venv-audit/bin/.installed: requirements/audit.txt
+	$(PYTHON) -m venv .venv-audit
+	.venv-audit/bin/python -m pip install -q --require-hashes -r requirements/audit.txt
+	@touch $@
 
 bench: install .venv-quickhouse/bin/.installed
 	$(BIN)/python -m benchmarks $(BENCH)
@@ -78,7 +88,7 @@ no-code: install
 	$(BIN)/python -m no_code.derive
 
 lock: install
-	cd requirements && for name in sync dev old-cdk run quickhouse; do \
+	cd requirements && for name in sync dev old-cdk run quickhouse audit; do \
 	  ../$(BIN)/uv pip compile -q --universal --python-version 3.10 --generate-hashes \
 	    --no-emit-index-url --no-header --no-strip-extras $$name.in -o $$name.txt || exit 1; done
 
