@@ -37,13 +37,13 @@ def read_only(container: str, folder: str, command: list[str], environment: dict
     for place in ("dev/shm", "secrets"):
         (root / place).mkdir(parents=True, exist_ok=True)
     at, variables = shlex.quote(str(root)), [f"{name}={value}" for name, value in environment.items()]
+    chroot = ["exec", "chroot", "--userspec=airbyte", str(root), "env", "-i", *variables, *command]
     script = [
         *("set -e", f"mount --bind {at} {at}", f"mount -o remount,ro,bind {at}"),
-        *(f"mount -t tmpfs none {at}/dev/shm", f"mount --bind {shlex.quote(folder)} {at}/secrets"),
-        f"! touch {at}/tmp/x 2>/dev/null",
-        shlex.join(
-            ["exec", "chroot", "--userspec=airbyte", str(root), "env", "-i", *variables, *command]
-        ),
+        f"mount -t tmpfs none {at}/dev/shm",  # noqa: S108
+        f"mount --bind {shlex.quote(folder)} {at}/secrets",
+        f"! touch {at}/airbyte/x 2>/dev/null",
+        shlex.join(chroot),
     ]
     unshared = ["unshare", "--mount", "sh", "-c", "; ".join(script)]
     done = subprocess.run(unshared, capture_output=True, text=True, check=False)
