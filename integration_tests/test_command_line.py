@@ -154,6 +154,14 @@ def test_check_ends_soon_when_nobody_answers() -> None:
     assert "Gave up after 0.4 minutes" in output.status["message"]
 
 
+def test_a_full_disk_is_told(sandbox: Sandbox) -> None:
+    output = run("read", sandbox.config(), variables={"FILE_BYTES": "0"})
+
+    assert output.exit_code
+    assert output.error[0] == "transient_error"
+    assert "set TMPDIR" in output.error[1]
+
+
 def test_a_stream_that_is_not_there_does_not_end_as_a_success(sandbox: Sandbox) -> None:
     output = run("read", sandbox.config(), streams=("users",))
 

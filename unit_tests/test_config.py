@@ -226,6 +226,15 @@ def test_given_no_filter_or_an_empty_one_when_read_then_it_is_accepted(
         assert not output.errors
 
 
+def test_given_a_start_after_today_and_no_end_when_used_then_the_message_speaks_of_today(
+    read_profiles: Read,
+) -> None:
+    output = read_profiles(config(start_date=99990101, end_date=None), [empty()])
+
+    assert "after today" in first_error(output)[1]
+    assert "end_date" not in first_error(output)[1]
+
+
 def test_given_two_bad_settings_when_used_then_both_are_named(read_profiles: Read) -> None:
     output = read_profiles(config(region="mars1", start_date=1), [empty()])
 
