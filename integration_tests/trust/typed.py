@@ -108,6 +108,9 @@ CODE = (
 )  # fmt: skip
 
 
+PART = "Sesame"  # of each passcode
+
+
 def data(count: int, recipe: str) -> Row:
     """Event names, credentials and filters that look like code reach CleverTap as they were typed."""
     row, random = Row("data"), Random(recipe)  # noqa: S311
@@ -118,6 +121,7 @@ def data(count: int, recipe: str) -> Row:
     for _ in range(count):
         event, condition = text(), text()
         account_id, passcode, *_ = filter(_is_header, (text().strip() for _ in range(40)))
+        passcode += PART
         account = Account(profiles=3, events=3, account_id=account_id, passcode=passcode)
         filters = {"event_properties": [{"name": condition, "operator": "equals", "value": event}]}
         with Sandbox(account) as sandbox:
@@ -131,8 +135,7 @@ def data(count: int, recipe: str) -> Row:
             row.wrong.append(("unclear", f"{what} sent {sent[:1]}, {output.error}"))
         elif not account.knows(event) and "(invalid event)" not in output.error[1]:
             row.wrong.append(("unclear", f"{what} {output.error}"))
-        told_anyway = f"{event}{condition}{account_id}"
-        if len(passcode) > 6 and passcode not in told_anyway and passcode in output.all_but_records:
+        if PART in output.all_but_records:
             row.wrong.append(("leaked", f"{what} the passcode was printed"))
     return row
 
