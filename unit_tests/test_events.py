@@ -457,12 +457,15 @@ def test_given_an_event_refused_in_another_window_when_its_cursor_dies_then_that
         cursor_slice={"start_time": "2022-11-01", "end_time": "2022-11-02"},
         extra_fields={"read": read},
     )
+    client = types.SimpleNamespace(_session=requests.Session())
     asked = types.SimpleNamespace(
-        name="events", get_request_body_json=lambda **_: {}, send_request=opens
+        name="events",
+        get_request_body_json=lambda **_: {},
+        send_request=opens,
+        _http_client=client,
     )
-    requester = components.ExportRequester(
-        open=asked, page=types.SimpleNamespace(send_request=dies), config=config()
-    )
+    paging = types.SimpleNamespace(send_request=dies, _http_client=client)
+    requester = components.ExportRequester(open=asked, page=paging, config=config())
     position = {"cursor": "c", "seen": set(), "rows": 7, "reopened": 0, "twins": {}}
 
     with pytest.raises(AirbyteTracedException, match="in one sync"):
