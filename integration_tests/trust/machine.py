@@ -11,7 +11,6 @@ import tempfile
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
 
 from integration_tests import tables
 from integration_tests.connector import (
@@ -222,7 +221,7 @@ FAULTS: tuple[Callable[[Sandbox, Row], Wrong], ...] = (
 )
 
 
-def machine(number: int, recipe: Any = None) -> Row:
+def machine(number: int) -> Row:
     """Fault `number`."""
     row, fault = Row("machine"), FAULTS[number]
     row.tried["faults"] = 1
