@@ -1,6 +1,7 @@
 """Draws sequences of syncs, and shrinks one that fails to the shortest that still does."""
 
 from hypothesis import HealthCheck, Phase, given, seed, settings
+from hypothesis.errors import Flaky
 
 from integration_tests.trust import sequences
 from integration_tests.trust.row import Row
@@ -40,6 +41,6 @@ def syncs(count: int, recipe: str, shrinks: bool = True) -> Row:
 
     try:
         run()
-    except AssertionError:
+    except (AssertionError, Flaky):  # threads race: what failed once may pass when it is tried again
         row.wrong.extend(failing.items())
     return row
