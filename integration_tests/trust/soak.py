@@ -6,10 +6,12 @@ import hashlib
 import os
 import threading
 import time
+from collections import Counter, defaultdict
 from collections.abc import Iterator
 from concurrent.futures import ProcessPoolExecutor
 from datetime import date, datetime, timedelta, timezone
 from pathlib import Path
+from typing import NamedTuple
 
 import orjson
 
@@ -24,14 +26,8 @@ from source_clevertap.sandbox.account import Flags
 EVENTS = ("App Launched", "Charged", "Added To Cart")
 EVERY = 1 + 1 / 3 + 1 / 5  # how many events of all three there are for one of the first
 GROWTH = 1.25  # of memory, from the first half of a run to the second
-SOME_FAULTS = (
-    "throttled:9",
-    "error_500:9",
-    "truncated:9",
-    "reset:9",
-    "open-too_many:9",
-    "dead_cursor:2",
-)
+SOME_FAULTS = ("throttled:9", "error_500:9", "truncated:9", "reset:9", "open-too_many:9")
+SLICE_DAYS = 30  # the connector's own
 ZONE = timezone(timedelta(hours=5, minutes=30))
 
 
@@ -99,13 +95,33 @@ def _digest(event: str, record: Json) -> int:
     return _number(orjson.dumps([event, record], option=orjson.OPT_SORT_KEYS))
 
 
-def _true_sum(account: Account, event: str) -> tuple[int, int]:
-    """How many events there are, and the sum of their digests."""
-    count = total = 0
-    for row in account.event_truth(event, 20220101, 20260212, Flags(events=False)):
-        record = {name: value for name, value in row["record"].items() if value is not None}
-        count, total = count + 1, total + _digest(event, record)
-    return count, total
+class Held(NamedTuple):
+    """Events that an account holds: how many, the sum of their digests, how many keys they have.
+
+    Keys are fewer than events where two are equal in device, `ts` and properties, and their `ts` does
+    not say in which window they lie: it is no time, or was set by a clock that runs ahead.
+    """
+
+    number: int = 0
+    total: int = 0
+    keys: int = 0
+
+    @classmethod
+    def of(cls, account: Account, event: str) -> "Held":
+        """All of an event."""
+        count = total = 0
+        astray: dict[int, Counter[int]] = defaultdict(Counter)  # what is equal: how many a window
+        for number in account.raised(event, 20220101, 20260212):
+            row = account.occurrence(event, number, Flags(events=False))
+            record = {name: value for name, value in row["record"].items() if value is not None}
+            count, total = count + 1, total + _digest(event, record)
+            day = account.day(event, number)
+            if str(record.get("ts"))[:8] != f"{day:%Y%m%d}":
+                parts = {name: record.get(name) for name in ("ts", "event_props")}
+                equal = _digest(record["profile"]["objectId"], parts)
+                astray[equal][(day - account.first_day).days // SLICE_DAYS] += 1
+        merged = sum(sum(c.values()) - max(c.values()) for c in astray.values())
+        return cls(count, total, count - merged)
 
 
 def millions(count: int, recipe: str) -> Row:
@@ -124,7 +140,7 @@ def millions(count: int, recipe: str) -> Row:
         ProcessPoolExecutor(1) as pool,
         measure.sandbox("events", *options, prebuild=False),
     ):
-        truths = [pool.submit(_true_sum, account, event) for event in EVENTS]
+        truths = [pool.submit(Held.of, account, event) for event in EVENTS]
         config = Sandbox(account, port=measure.PORT).config(additional_event_names=list(EVENTS[1:]))
         with started("read", config, streams=("events", "profiles"), speed=20) as process:
             assert process.stdout is not None
@@ -135,20 +151,18 @@ def millions(count: int, recipe: str) -> Row:
                     reading.set()
                     came += 1
                     data = orjson.loads(line)["record"]["data"]
-                    key = _number(data["event_id"].encode())
-                    if key not in seen:  # after an export has died its rows come again
-                        seen.add(key)
-                        total += _digest(data["event_name"], as_sent(data, "events"))
+                    seen.add(_number(data["event_id"].encode()))
+                    total += _digest(data["event_name"], as_sent(data, "events"))
             exit_code = process.wait(60)
         counted = measure.stats()
-        true = [truth.result() for truth in truths]
+        held = Held(*map(sum, zip(*(truth.result() for truth in truths), strict=True)))
     row.tried["rows"] = came
     row.note = f"{max(memory)} MB, {max(files)} files, {counted['max_in_flight']} in flight at most"
-    held = sum(number for number, _ in true)
     if exit_code:
         row.wrong.append(("unclear", f"exit {exit_code}"))
-    elif (len(seen), total) != (held, sum(part for _, part in true)):
-        row.wrong.append(("lost", f"{len(seen)} events of {held}, or others"))
+    elif Held(came, total, len(seen)) != held:
+        told = f"{came} events with {len(seen)} keys, the account {held.number} with {held.keys}"
+        row.wrong.append(("lost", f"{told}; contents {'as' if total == held.total else 'not as'} there"))
     if counted["max_in_flight"] > 3:
         row.wrong.append(("unclear", f"{counted['max_in_flight']} requests in flight"))
     half = len(memory) // 2

@@ -152,10 +152,14 @@ class Account:
             if now is None or day < arrived or self.arrival(event, number) <= now
         ]
 
+    def day(self, event: str, number: int) -> date:
+        """The day of an occurrence, in the project's time zone."""
+        place = self._original(number) * 7919 + self._shift(event)
+        return self.first_day + timedelta(place % self.days)
+
     def moment(self, event: str, number: int) -> datetime:
         """When an occurrence happened: an instant of its day, in UTC."""
-        number = self._original(number)
-        day = self.first_day + timedelta((number * 7919 + self._shift(event)) % self.days)
+        day, number = self.day(event, number), self._original(number)
         start, end = (_midnight(d, self.timezone) for d in (day, day + timedelta(1)))
         second = Random(self._shift(event) + number).randrange(int((end - start).total_seconds()))
         return start + timedelta(seconds=second)
