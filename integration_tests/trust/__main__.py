@@ -47,8 +47,8 @@ def parts(count: dict[str, int], seed: int) -> Iterator[tuple[Part, int, list[Un
     yield mistakes, OF_PROCESSES, [(number,) for number in range(len(MISTAKES))]
     yield machine, OF_PROCESSES, [(number,) for number in range(len(FAULTS))]
     yield kills, OF_PROCESSES, units("kills", FEW)
-    yield days, 1, units("days", count["days"])
-    yield millions, 1, units("events", count["events"])
+    yield days, 1, units("days", count["days"] or 1)
+    yield millions, 1, units("events", count["events"] or 1)
     if count["planted"]:
         yield planted_loss, 2, [(name, count["planted"], str(seed)) for name in PLANTED]
 
