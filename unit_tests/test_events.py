@@ -551,6 +551,17 @@ def test_given_a_schema_that_is_throttled_when_read_then_it_is_asked_for_again(
     assert not output.errors
 
 
+def test_given_a_schema_that_is_redirected_when_read_then_the_target_is_not_asked(
+    read_events: Read, clevertap: requests_mock.Mocker
+) -> None:
+    moved = {"status_code": 302, "headers": {"Location": "https://portal.example/"}}
+    output = read_events(config(**DAY, all_events=True), [page(event())], schema=[moved])
+
+    assert {request.hostname for request in clevertap.request_history} == {"in1.api.clevertap.com"}
+    assert first_error(output)[0] == "transient_error"
+    assert "The list of all events: The request was redirected" in first_error(output)[1]
+
+
 def test_given_512_events_when_read_then_all_are(read_events: Read) -> None:
     names = [f"Event {n}" for n in range(512)]
     output = read_events(config(**DAY, all_events=True), [page(event())], schema=[schema(*names)])

@@ -176,6 +176,32 @@ def test_given_what_is_no_answer_when_read_then_it_fails_as_transient(
     assert rows(output) == []
 
 
+MOVED: Answer = {"status_code": 307, "headers": {"Location": "https://portal.example/"}}
+TARGETS: Answer = {"json": {"status": "success", "targets": [{"id": 10}]}}
+PARTIAL: Answer = {"json": {"status": "partial", "req_id": REQ_ID}}
+
+
+@pytest.mark.parametrize(
+    ("stream", "before"),
+    [
+        *((stream, []) for stream in (*STREAMS, "campaign_reports")),
+        ("campaign_reports", [TARGETS]),
+        ("daily_event_counts", [PARTIAL]),
+        ("profile_counts", [PARTIAL]),
+        ("content_blocks", answers_of("content_blocks")[:1]),
+        ("catalogs", answers_of("catalogs")[:1]),
+    ],
+)
+def test_given_a_redirect_when_a_table_is_read_then_its_target_is_not_asked(
+    read_table: Read, clevertap: requests_mock.Mocker, stream: str, before: list[Answer]
+) -> None:
+    output = read_table(stream, [*before, MOVED], settings(max_wait_minutes=1))
+
+    assert {request.hostname for request in clevertap.request_history} == {"in1.api.clevertap.com"}
+    assert first_error(output)[0] == "transient_error"
+    assert "redirected" in first_error(output)[1]
+
+
 @pytest.mark.parametrize(
     ("stream", "content"),
     [

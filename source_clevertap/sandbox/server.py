@@ -172,6 +172,7 @@ class Sandbox:
     ) -> None:
         self._loop.call_soon_threadsafe(self._stop.set)
         self._thread.join(30)
+        self._encoded.clear()  # aiohttp remembers the last thousand servers
 
     async def serve(self) -> None:
         """Serves until stopped."""
