@@ -9,7 +9,7 @@ import requests_mock
 
 from unit_tests.conftest import Read, first_error, rows
 from unit_tests.mock_server.config import config
-from unit_tests.mock_server.response_builder import fail, opened, page, profile
+from unit_tests.mock_server.response_builder import fail, moved, opened, page, profile
 
 NOT_READY = fail("Request still in progress, please retry later", 2)
 CUT_OFF = {"exc": requests.exceptions.ChunkedEncodingError("cut off")}
@@ -210,9 +210,9 @@ def test_given_a_redirect_when_read_then_its_target_is_neither_asked_nor_taken_f
     read_profiles: Read, clevertap: requests_mock.Mocker, status_code: int, opening: bool
 ) -> None:
     clevertap.register_uri(requests_mock.ANY, "https://portal.example/", json={"status": "success"})
-    moved = {"status_code": status_code, "headers": {"Location": "https://portal.example/"}}
+    answer = moved(status_code)
 
-    output = read_profiles(config(), [moved], [moved] if opening else [opened()])
+    output = read_profiles(config(), [answer], [answer] if opening else [opened()])
 
     assert {request.hostname for request in clevertap.request_history} == {"in1.api.clevertap.com"}
     assert first_error(output)[0] == "transient_error"

@@ -17,7 +17,7 @@ from airbyte_cdk.utils.traced_exception import AirbyteTracedException
 
 from unit_tests.conftest import Read, bodies, first_error, rows, states
 from unit_tests.mock_server.config import HOST, config
-from unit_tests.mock_server.response_builder import empty, event, fail, opened, page, schema
+from unit_tests.mock_server.response_builder import empty, event, fail, moved, opened, page, schema
 
 Json = dict[str, Any]
 DAY = {"start_date": 20221119, "end_date": 20221119}
@@ -554,8 +554,7 @@ def test_given_a_schema_that_is_throttled_when_read_then_it_is_asked_for_again(
 def test_given_a_schema_that_is_redirected_when_read_then_the_target_is_not_asked(
     read_events: Read, clevertap: requests_mock.Mocker
 ) -> None:
-    moved = {"status_code": 302, "headers": {"Location": "https://portal.example/"}}
-    output = read_events(config(**DAY, all_events=True), [page(event())], schema=[moved])
+    output = read_events(config(**DAY, all_events=True), [page(event())], schema=[moved()])
 
     assert {request.hostname for request in clevertap.request_history} == {"in1.api.clevertap.com"}
     assert first_error(output)[0] == "transient_error"

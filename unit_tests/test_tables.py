@@ -12,7 +12,7 @@ from airbyte_cdk.test.entrypoint_wrapper import EntrypointOutput
 from source_clevertap.run import SourceClevertap, definition_file
 from unit_tests.conftest import Read, first_error, rows, states
 from unit_tests.mock_server.config import ACCOUNT_ID, PASSCODE, config
-from unit_tests.mock_server.response_builder import Answer, fail
+from unit_tests.mock_server.response_builder import Answer, fail, moved
 
 TOKEN = "tok-123"  # noqa: S105
 DAYS = {"start_date": 20220101, "end_date": 20220110}  # one window of every stream
@@ -96,6 +96,15 @@ def settings(**changes: Any) -> dict[str, Any]:
     return config(**{**DAYS, "timezone": "UTC", "project_token": TOKEN, **changes})
 
 
+def partial(req_id: int = REQ_ID) -> Answer:
+    return {"json": {"status": "partial", "req_id": req_id}}
+
+
+def targets(*ids: int) -> Answer:
+    """The list of campaigns."""
+    return {"json": {"status": "success", "targets": [{"id": number} for number in ids]}}
+
+
 def answers_of(stream: str) -> list[Answer]:
     return [{"json": WHOLE[stream][0]}, *([{"json": PAGED[stream]}] if stream in PAGED else [])]
 
@@ -176,18 +185,13 @@ def test_given_what_is_no_answer_when_read_then_it_fails_as_transient(
     assert rows(output) == []
 
 
-MOVED: Answer = {"status_code": 307, "headers": {"Location": "https://portal.example/"}}
-TARGETS: Answer = {"json": {"status": "success", "targets": [{"id": 10}]}}
-PARTIAL: Answer = {"json": {"status": "partial", "req_id": REQ_ID}}
-
-
 @pytest.mark.parametrize(
     ("stream", "before"),
     [
         *((stream, []) for stream in (*STREAMS, "campaign_reports")),
-        ("campaign_reports", [TARGETS]),
-        ("daily_event_counts", [PARTIAL]),
-        ("profile_counts", [PARTIAL]),
+        ("campaign_reports", [targets(10)]),
+        ("daily_event_counts", [partial()]),
+        ("profile_counts", [partial()]),
         ("content_blocks", answers_of("content_blocks")[:1]),
         ("catalogs", answers_of("catalogs")[:1]),
     ],
@@ -195,7 +199,7 @@ PARTIAL: Answer = {"json": {"status": "partial", "req_id": REQ_ID}}
 def test_given_a_redirect_when_a_table_is_read_then_its_target_is_not_asked(
     read_table: Read, clevertap: requests_mock.Mocker, stream: str, before: list[Answer]
 ) -> None:
-    output = read_table(stream, [*before, MOVED], settings(max_wait_minutes=1))
+    output = read_table(stream, [*before, moved()], settings(max_wait_minutes=1))
 
     assert {request.hostname for request in clevertap.request_history} == {"in1.api.clevertap.com"}
     assert first_error(output)[0] == "transient_error"
@@ -397,14 +401,13 @@ def test_given_no_end_when_campaigns_are_read_then_windows_go_twelve_months_ahea
 
 def reports(*answers: Answer) -> list[Answer]:
     """A list of as many campaigns as there are answers, and the answers to their reports."""
-    targets = [{"id": 10 + number} for number in range(len(answers))]
 
     def of_campaign(request: Any, context: Any) -> str:
         answer = answers[request.json()["id"] - 10]
         context.status_code = answer.get("status_code", 200)
         return json.dumps(answer["json"]) if "json" in answer else ""
 
-    return [{"json": {"status": "success", "targets": targets}}, {"text": of_campaign}]
+    return [targets(*range(10, 10 + len(answers))), {"text": of_campaign}]
 
 
 def report(**result: Any) -> Answer:
@@ -455,9 +458,7 @@ def test_given_a_report_for_all_when_read_then_nothing_is_said(read_table: Read)
 def test_given_a_campaign_listed_twice_when_read_then_it_is_asked_for_once(
     read_table: Read, clevertap: requests_mock.Mocker
 ) -> None:
-    targets = {"json": {"status": "success", "targets": [{"id": 10}, {"id": 10}]}}
-
-    output = read_table("campaign_reports", [targets, report(sent=1)], settings())
+    output = read_table("campaign_reports", [targets(10, 10), report(sent=1)], settings())
 
     assert len(rows(output)) == 1
     assert len(clevertap.request_history) == 2
@@ -576,10 +577,6 @@ def test_given_another_stream_when_it_is_refused_then_it_is_never_skipped(
 
 
 # -------------------------------------------------------------------- counts
-
-
-def partial(req_id: int = REQ_ID) -> Answer:
-    return {"json": {"status": "partial", "req_id": req_id}}
 
 
 @pytest.mark.parametrize("stream", ["daily_event_counts", "profile_counts"])

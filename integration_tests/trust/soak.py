@@ -11,12 +11,12 @@ from collections.abc import Iterator
 from concurrent.futures import ProcessPoolExecutor
 from datetime import date, datetime, timedelta, timezone
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import orjson
 
 from benchmarks import measure
-from integration_tests.connector import Json, as_sent, occurrences, started, true_occurrences
+from integration_tests.connector import as_sent, occurrences, started, true_occurrences
 from integration_tests.trust.inprocess import Clock, sync
 from integration_tests.trust.row import Row
 from integration_tests.trust.sequences import Destination
@@ -49,10 +49,6 @@ def _flat(what: str, first: float, second: float, slack: float) -> Iterator[tupl
 # ---------------------------------------------------------------- a sync a day
 
 
-def _digest_of(occurrence: tuple[str, str | None, str]) -> int:
-    return _number(repr(occurrence).encode())
-
-
 def days(count: int, recipe: str) -> Row:
     """A sync a day, in one process, each from the state of the one before."""
     row, destination = Row("days"), Destination()
@@ -70,7 +66,7 @@ def days(count: int, recipe: str) -> Row:
                 state = list(destination.state.values())
                 output = sync(Clock(sandbox), config, ("events",), state)
                 destination.take(output, 0)
-                landed |= {r["event_id"]: _digest_of(*occurrences([r])) for r in output.records}
+                landed |= {r["event_id"]: _digest(*occurrences([r])) for r in output.records}
                 row.tried.update(days=1, syncs=1, rows=len(output.records))
                 if output.exit_code:
                     row.wrong.append(("unclear", f"{at:%Y-%m-%d}: {output.error}"))
@@ -78,10 +74,11 @@ def days(count: int, recipe: str) -> Row:
         memory.append(_resident(pid))
         files.append(_open_files(pid))
     last = int(f"{at:%Y%m%d}")
-    truth = Counter(map(_digest_of, true_occurrences(account, EVENTS, last=last, now=at).elements()))
-    missing = truth - Counter(landed.values())
-    if missing:
-        row.wrong.append(("lost", f"{missing.total()} events of {truth.total()}"))
+    truth = Counter(map(_digest, true_occurrences(account, EVENTS, last=last, now=at).elements()))
+    came = Counter(landed.values())
+    for kind, rows in (("lost", truth - came), ("duplicated", came - truth)):
+        if rows:
+            row.wrong.append((kind, f"{rows.total()} events, beside {truth.total()} true ones"))
     half = len(memory) // 2
     row.wrong += _flat("MB", max(memory[1:half], default=memory[0]), max(memory[half:]), 5)
     row.wrong += _flat("open files", max(files[:half] or files), max(files[half:]), 2)
@@ -95,8 +92,8 @@ def _number(text: bytes) -> int:
     return int.from_bytes(hashlib.blake2b(text, digest_size=8).digest(), "big")
 
 
-def _digest(event: str, record: Json) -> int:
-    return _number(orjson.dumps([event, record], option=orjson.OPT_SORT_KEYS))
+def _digest(*parts: Any) -> int:
+    return _number(orjson.dumps(parts, option=orjson.OPT_SORT_KEYS))
 
 
 class Held(NamedTuple):

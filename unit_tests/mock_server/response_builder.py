@@ -24,6 +24,11 @@ def fail(error: str, code: Any, http: int = 200) -> Answer:
     return {"status_code": http, "json": {"status": "fail", "error": error, "code": code}}
 
 
+def moved(http: int = 302) -> Answer:
+    """A redirect to another host, as a proxy or a sign-in page sends it."""
+    return {"status_code": http, "headers": {"Location": "https://portal.example/"}}
+
+
 def profile(number: int, **fields: Any) -> dict[str, Any]:
     return {"objectId": f"id-{number}", "profileData": {"n": number}, **fields}
 
