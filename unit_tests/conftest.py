@@ -11,27 +11,16 @@ from typing import Any
 import pytest
 import requests_mock
 from airbyte_cdk.models import SyncMode
-from airbyte_cdk.sources.declarative import concurrent_declarative_source
 from airbyte_cdk.test.catalog_builder import CatalogBuilder
 from airbyte_cdk.test.entrypoint_wrapper import EntrypointOutput, read
 from airbyte_cdk.test.state_builder import StateBuilder
 
-from source_clevertap.run import COMPONENTS_MODULE, SourceClevertap, register_components
+from source_clevertap.run import COMPONENTS_MODULE, register_components
 from unit_tests.mock_server.config import HOST
 from unit_tests.mock_server.response_builder import Answer, fail, opened
+from unit_tests.prepared_source import PreparedSource
 
 Read = Callable[..., EntrypointOutput]
-
-
-@pytest.fixture(autouse=True, scope="session")
-def component_schema_parsed_once() -> Iterator[None]:
-    """Older CDKs parse their own schema of 5,000 lines for each source: half of the tests' time."""
-    parse = getattr(concurrent_declarative_source, "_get_declarative_component_schema", None)
-    with pytest.MonkeyPatch.context() as patch:
-        if parse:
-            name = "_get_declarative_component_schema"
-            patch.setattr(concurrent_declarative_source, name, functools.cache(parse))
-        yield
 
 
 @pytest.fixture(autouse=True)
@@ -110,7 +99,7 @@ def run_read(
 ) -> EntrypointOutput:
     catalog = CatalogBuilder().with_stream(stream, SyncMode.incremental).build()
     states = StateBuilder().with_stream_state(stream, state).build() if state else None
-    source = SourceClevertap(config=config, catalog=catalog, state=states)
+    source = PreparedSource(streams=(stream,), config=config, catalog=catalog, state=states)
     return read(source, config, catalog, states, expecting_exception=True, debug=debug)
 
 
