@@ -1,96 +1,63 @@
-# `make sync` and `make test` need Python 3.10 or newer, git and make. Everything lands in .venv*/.
+# `make sync` and `make test` need Python 3.10 to 3.14 with venv, git and make. `make help` lists the rest.
 PYTHON ?= python3
 BIN := .venv/bin
-OLD := .venv-old-cdk/bin
+INSTALL = @command -v $(PYTHON) >/dev/null || { echo "There is no $(PYTHON). Name a Python from 3.10 to 3.14: make $@ PYTHON=python3.12"; exit 1; }; \
+  $(PYTHON) requirements/install.py
 
-.PHONY: install sync test lint unit integration old-cdk python313 faults trust audit bench docs-test image-test \
-  no-code lock clean
+.PHONY: help sync questions test test-all lint unit integration old-cdk python313 install faults trust audit \
+  bench docs-test image-test no-code lock clean
 
-install: $(BIN)/source-clevertap
+help: ## this list
+	@sed -nE 's/^([a-z0-9-]+):.*## (.*)/  make \1\t\2/p' Makefile | expand -t 22
 
-$(BIN)/source-clevertap: requirements/dev.txt pyproject.toml
-	$(PYTHON) -m venv .venv
-	$(BIN)/python -m pip install -q --require-hashes -r requirements/dev.txt
-	$(BIN)/python -m pip install -q --no-deps --no-build-isolation -e .
-	@touch $@
+sync: ## read an account (secrets/config.json), or else the sandbox, into a DuckDB file; SYNC="--help" for options
+	$(INSTALL) sync
+	@$(BIN)/python -m source_clevertap.sync $(SYNC)
 
-# --- read an account, or the sandbox, into a DuckDB file (PyAirbyte needs Python below 3.13)
-sync: $(BIN)/.sync
-	$(BIN)/python -m source_clevertap.sync $(SYNC)
+questions: ## print what examples/questions.sql answers of the DuckDB file that make sync wrote
+	$(INSTALL) sync
+	@$(BIN)/python -m source_clevertap.questions $(QUESTIONS)
 
-$(BIN)/.sync: requirements/sync.txt $(BIN)/source-clevertap
-	$(BIN)/python -m pip install -q --require-hashes -r requirements/sync.txt
-	@touch $@
+test: install ## lint, unit and integration tests, the old CDK, Python 3.13: some minutes
+	@$(BIN)/python .ci/suites.py
 
-# --- tests: lint first, then the suites two at a time
-test: lint $(OLD)/.installed
-	$(MAKE) -j2 --output-sync unit integration old-cdk python313
+test-all: install ## all of make test, and what takes longer
+	@$(BIN)/python .ci/suites.py --all
 
-lint: install
-	$(BIN)/ruff check .
-	$(BIN)/ruff format --check .
-	$(BIN)/mypy
+lint unit integration old-cdk python313: install ## one suite of make test
+	@$(BIN)/python .ci/suites.py $@
 
-unit: install
-	$(BIN)/python -m pytest -q unit_tests
+install: ## the environment of the tests
+	$(INSTALL) dev
 
-integration: install
-	$(BIN)/python -m pytest -q integration_tests
-
-# The same on the CDK of older Builders, in an environment of its own.
-OLD_CDK_TESTS := unit_tests $(addprefix integration_tests/test_,builder.py faults.py no_code.py standard.py)
-old-cdk: $(OLD)/.installed
-	$(OLD)/python -m pytest -q -o cache_dir=.cache/old-cdk $(OLD_CDK_TESTS)
-
-$(OLD)/.installed: requirements/old-cdk.txt
-	$(PYTHON) -m venv .venv-old-cdk
-	$(OLD)/python -m pip install -q --require-hashes -r requirements/old-cdk.txt
-	@touch $@
-
-# Airbyte's image runs Python 3.13: the unit tests run on it where there is one.
-python313:
-	.ci/python313
-
-# --- longer than `make test`
-faults: install
+faults: install ## every fault of the sandbox against the command line, as a table
 	$(BIN)/python -m integration_tests.faults $(FAULTS)
 
-# Machines that try hard to lose a row: TRUST="--seed 1 --sequences 10000", or TRUST=--share
-trust: install
+trust: install ## stress tests; TRUST="--seed 1 --sequences 10000", or TRUST=--share
 	$(BIN)/python -m integration_tests.trust $(TRUST)
 
-# Licences, known vulnerabilities and a bill of materials of what the image installs.
-audit: install .venv-audit/bin/.installed
+audit: install ## licences, known vulnerabilities and a bill of materials of what the image installs
+	$(INSTALL) audit
 	.venv-audit/bin/python .ci/audit.py
 
-.venv-audit/bin/.installed: requirements/audit.txt
-	$(PYTHON) -m venv .venv-audit
-	.venv-audit/bin/python -m pip install -q --require-hashes -r requirements/audit.txt
-	@touch $@
-
-bench: install .venv-quickhouse/bin/.installed
+bench: install ## speed beside other clients, as ratios
+	$(INSTALL) quickhouse
 	$(BIN)/python -m benchmarks $(BENCH)
 
-.venv-quickhouse/bin/.installed: requirements/quickhouse.txt
-	$(PYTHON) -m venv .venv-quickhouse
-	.venv-quickhouse/bin/python -m pip install -q --require-hashes -r requirements/quickhouse.txt
-	@touch $@
+docs-test: install ## what the documents say, typed (PyAirbyte: Python below 3.13)
+	$(INSTALL) pyairbyte
+	.venv-pyairbyte/bin/python -m pytest -q integration_tests/docs.py
 
-# What the documents say, typed (needs PyAirbyte).
-docs-test: $(BIN)/.sync
-	$(BIN)/python -m pytest -q integration_tests/docs.py
-
-image-test: install
+image-test: install ## the image, built with buildah
 	integration_tests/image-test
 
-# --- maintenance
-no-code: install
+no-code: install ## no_code/manifest.yaml, made anew from manifest.yaml
 	$(BIN)/python -m no_code.derive
 
-lock: install
-	cd requirements && for name in sync dev old-cdk run quickhouse audit; do \
+lock: install ## requirements/*.txt, made anew from the .in files
+	cd requirements && for name in sync dev old-cdk run pyairbyte quickhouse audit; do \
 	  ../$(BIN)/uv pip compile -q --universal --python-version 3.10 --generate-hashes \
 	    --no-emit-index-url --no-header --no-strip-extras $$name.in -o $$name.txt || exit 1; done
 
-clean:
+clean: ## remove what was installed and built
 	rm -rf .venv* build dist .tmp .cache

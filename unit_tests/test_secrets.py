@@ -2,6 +2,7 @@
 
 import copy
 import json
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -44,6 +45,8 @@ def forms(secret: str) -> tuple[str, ...]:
 
 def all_but_records(output: EntrypointOutput, capfd: pytest.CaptureFixture[str]) -> str:
     told = "".join(str(m) for m in (*output.logs, *output.trace_messages, *output.state_messages))
+    if sys.__stdout__:
+        sys.__stdout__.flush()  # airbyte-cdk 7.23.8 prints its log there
     captured = capfd.readouterr()
     told += "".join(x for x in captured.out.splitlines() if '"RECORD"' not in x) + captured.err
     assert told
