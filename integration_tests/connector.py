@@ -3,6 +3,7 @@
 import io
 import json
 import os
+import signal
 import subprocess
 import sys
 import tempfile
@@ -135,6 +136,7 @@ def started(
     debug: bool = False,
     cwd: Path | None = None,
     no_code: bool = False,
+    every_state: bool = False,
     prefix: tuple[str, ...] = (),
     variables: Mapping[str, str] | None = None,
 ) -> Iterator[subprocess.Popen[str]]:
@@ -142,7 +144,8 @@ def started(
 
     no_code: by no_code/manifest.yaml and the CDK's own entry point, instead of our command.
     state: that of an earlier run's Output. speed: how much faster than real its clock runs. cwd: its
-    working directory, else an empty one. prefix: a command that runs it. variables: of its environment.
+    working directory, else an empty one. every_state: a state message for each window that ends, not one
+    every ten minutes. prefix: a command that runs it. variables: of its environment.
     """
     with tempfile.TemporaryDirectory() as folder:
         args = [*prefix, sys.executable, "-m", "source_clevertap", command, *options]
@@ -161,6 +164,7 @@ def started(
             **os.environ,
             "PYTHONPATH": f"{ROOT / 'integration_tests' / 'fast_clock'}{os.pathsep}{ROOT}",
             "FAST_CLOCK": str(speed),
+            **({"FAST_TIME": "1e6"} if every_state else {}),
             **({"LOG_LEVEL": "DEBUG"} if debug else {}),
             **(variables or {}),
         }
@@ -185,19 +189,32 @@ def run(
     config: Mapping[str, Any] | None = None,
     *options: str,
     timeout: float = 240,
-    kill_after: float | None = None,
+    kill_at: tuple[str, int] | None = None,
+    by: signal.Signals = signal.SIGKILL,
     **more: Any,
 ) -> Output:
-    """Runs it to its end (`started` says how), or for `kill_after` seconds until SIGKILL."""
+    """Runs it to its end (`started` says how), or until it has printed so many messages of a type.
+
+    kill_at: that type and number, say ("STATE", 2); ("", 0) is at once. by: what it is then sent.
+    """
     with started(command, config, *options, **more) as process:
-        try:
-            stdout, stderr = process.communicate(timeout=kill_after or timeout)
-        except subprocess.TimeoutExpired:
-            process.kill()
-            stdout, stderr = process.communicate()
-            if not kill_after:
-                raise
-        return Output(process.returncode, stdout, stderr)
+        printed = ""
+        if kill_at and process.stdout:
+            printed = "".join(_until(process.stdout, *kill_at))
+            process.send_signal(by)
+        stdout, stderr = process.communicate(timeout=timeout)
+        return Output(process.returncode, printed + stdout, stderr)
+
+
+def _until(lines: Iterable[str], kind: str, count: int) -> Iterator[str]:
+    """The lines up to the message of that type and number."""
+    iterator = iter(lines)
+    while count:
+        line = next(iterator, "")
+        if not line:
+            return
+        count -= f'"type":"{kind}"' in line
+        yield line
 
 
 def everything(sandbox: Sandbox) -> Json:

@@ -18,9 +18,9 @@ from integration_tests.connector import (
     run,
     true_deliveries,
 )
-from integration_tests.faults import no_code, run_all, share
 from integration_tests.test_builder import MONTH, MONTH_END, manifest_server, post
 from integration_tests.test_events import NAMES, noon
+from integration_tests.trust.inprocess import Clock, sync
 from no_code.derive import derive
 from source_clevertap.sandbox import Account, Fault, Sandbox
 from source_clevertap.sandbox.account import Flags
@@ -41,7 +41,7 @@ CURSORS = {"profiles", "events", "message_reports"}
 
 def read(sandbox: Sandbox, *streams: str, state: list[Json] | None = None, **changes: Any) -> Output:
     config = sandbox.config(**changes)
-    return run("read", config, streams=streams or ("events",), state=state, no_code=True)
+    return sync(Clock(sandbox), config, streams or ("events",), state, no_code=True)
 
 
 def test_it_is_what_the_script_makes_of_the_manifest() -> None:
@@ -210,34 +210,6 @@ def test_ten_daily_syncs_with_late_rows_end_as_one_full_read() -> None:
             assert deliveries(kept).keys() == truth.keys()
 
 
-def test_a_sync_killed_at_six_moments_and_resumed_loses_nothing() -> None:
-    account = Account(profiles=300, events=9000, first_day=date(2024, 3, 1), days=30)
-    dates: Json = {"start_date": 20240301, "end_date": 20240330, "slice_days": 2}
-    truth = true_deliveries(account, NAMES)
-    kept: list[Json] = []
-    state: list[Json] | None = None
-    killed = 0
-    config: Json = {"additional_event_names": [NAMES[1]], **dates}
-    with Sandbox(account, latency=0.1) as sandbox:
-        while True:
-            moment = 4 + killed * 0.5 if killed < 6 else None
-            output = run(
-                "read", sandbox.config(**config), streams=("events",), state=state,
-                kill_after=moment, speed=400, no_code=True,
-            )  # fmt: skip
-            kept += output.records[: output.committed]
-            state = output.state or state
-            if output.exit_code == 0:
-                break
-            assert output.exit_code == -9
-            killed += 1
-
-    assert killed > 2
-    came = deliveries(kept)
-    assert came >= truth
-    assert came.keys() == truth.keys()
-
-
 @pytest.mark.parametrize("fault", ["open-not_exportable:1", "not_exportable:1:1", "open-lost_cursor:1"])
 def test_a_refused_opening_or_page_is_no_end_of_an_export(fault: str) -> None:
     with Sandbox(Account(profiles=300, events=6000, days=30), faults=(Fault.parse(fault),)) as sandbox:
@@ -283,11 +255,3 @@ def test_the_builder_test_reads_every_stream_where_no_code_may_run() -> None:
     for stream, rows in records.items():
         told = tables.without(tables.keyed(stream, rows), "read_again_from")
         assert told == tables.without(tables.truth(stream, account, last=MONTH_END), "start_time")
-
-
-def test_reads_deliver_every_row_or_say_that_they_did_not() -> None:
-    rows = [case for case in no_code(share()) if case.stream != "events"]
-    outcomes = list(run_all(rows))
-
-    assert [f"{case.name}: {wrong}: {told}" for case, wrong, told, _ in outcomes if wrong] == []
-    assert len(outcomes) > 25

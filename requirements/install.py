@@ -1,7 +1,8 @@
 """Installs a lock into a virtual environment: `python requirements/install.py sync`.
 
-Run by the Makefile with the user's own Python, before anything is installed. It looks at that Python first and,
-where it will not do, says in one line what to type. An environment that another Python made is made anew.
+The Makefile runs it with the user's own Python, before anything is installed. It looks at that Python
+first and, where it will not do, says in one line what to type. An environment that another Python made
+is made anew.
 """
 
 import hashlib
@@ -10,7 +11,6 @@ import shutil
 import subprocess
 import sys
 
-# (No f-strings above 2.7's reach: an old Python, too, is to get as far as the message.)
 OLDEST, NEWEST = (3, 10), (3, 14)
 ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 LOCKS = {  # name of a lock: its environment, the newest Python, what it holds, about how many MB
@@ -42,7 +42,7 @@ def main():
         shutil.rmtree(folder, ignore_errors=True)
     if read(stamp) == digest:
         return
-    print("Installing {} into {} (about {} MB, a few minutes).".format(what, folder, megabytes))
+    print(f"Installing {what} into {folder} (about {megabytes} MB, a few minutes).")
     sys.stdout.flush()
     if not os.path.exists(folder):
         subprocess.check_call([sys.executable, "-m", "venv", folder])
@@ -57,10 +57,8 @@ def python_problem(newest):
     """Why this Python will not do, and what to type; None if it will."""
     version, span = sys.version_info[:2], "3.10 to {}.{}".format(*newest)
     if not OLDEST <= version <= newest:
-        age = "old" if version < OLDEST else "new"
-        return "Python {}.{} is too {}; {} will do. Name one: make ... PYTHON=python3.12".format(
-            version[0], version[1], age, span
-        )
+        found = "{}.{} is too {}".format(*version, "old" if version < OLDEST else "new")
+        return f"Python {found}, {span} will do. Type: make ... PYTHON=python3.12"
     try:
         import ensurepip  # noqa: F401
         import venv  # noqa: F401
@@ -89,9 +87,9 @@ def pip(folder, arguments, count):
         elif words[:1] in (["Collecting"], ["Processing"]) or words[:2] == ["Requirement", "already"]:
             done += 1
             if count and (changes or done % 10 == 0):
-                show("  {} of {} packages".format(min(done, count), count), changes)
+                show(f"  {min(done, count)} of {count} packages", changes)
         elif words[:2] == ["Installing", "collected"] and count:
-            show("  {} of {} packages fetched; unpacking them".format(done, count), changes)
+            show(f"  {done} of {count} packages fetched; unpacking them", changes)
     if changes and count:
         print("")
     if process.wait():
@@ -99,7 +97,7 @@ def pip(folder, arguments, count):
 
 
 def show(text, changes):
-    sys.stdout.write("\r{:60}".format(text) if changes else text + "\n")
+    sys.stdout.write(f"\r{text:60}" if changes else text + "\n")
     sys.stdout.flush()
 
 

@@ -1,8 +1,8 @@
-"""The source with what the CDK makes of the manifest kept from test to test.
+"""The source, with what the CDK makes of the manifest kept from test to test.
 
-Resolving the references of the manifest and validating it takes the CDK a third of a second a source, and it
-builds all streams to read one. Here that is done once a process, and a source has the streams that it
-reads alone. Everything else is the connector's own.
+To resolve the references of the manifest and validate it takes the CDK a third of a second a source,
+and it builds all streams to read one. Here the first is done once a process, and a source has only the
+streams that it reads. All else is the connector's own.
 """
 
 import functools
@@ -10,10 +10,12 @@ import pickle
 from typing import Any
 
 from airbyte_cdk.sources.declarative import concurrent_declarative_source as cdk
+from airbyte_cdk.sources.declarative.yaml_declarative_source import YamlDeclarativeSource
 
-from source_clevertap.run import SourceClevertap
+from source_clevertap.run import SourceClevertap, definition_file
 
 SCHEMA = next(name for name in dir(cdk) if name.endswith("get_declarative_component_schema"))
+NO_CODE = definition_file("manifest.yaml").parent / "no_code" / "manifest.yaml"
 component_schema = functools.cache(getattr(cdk, SCHEMA))
 setattr(cdk, SCHEMA, component_schema)
 
@@ -22,7 +24,7 @@ class PreparedSource(SourceClevertap):
     """streams_read: the names of the streams to build."""
 
     streams_read: tuple[str, ...] = ()
-    _resolved: dict[str, Any] = {}  # noqa: RUF012 (shared on purpose)
+    _resolved: dict[str, bytes] = {}  # noqa: RUF012 (shared on purpose)
 
     def __init__(self, *, streams: tuple[str, ...] | None = None, **inputs: Any) -> None:
         if streams is not None:
@@ -49,3 +51,12 @@ class PreparedSource(SourceClevertap):
 
     def _validate_source(self) -> None:
         """Was done with the whole manifest."""
+
+
+class PreparedNoCodeSource(PreparedSource):
+    """The same of no_code/manifest.yaml."""
+
+    _resolved: dict[str, bytes] = {}  # noqa: RUF012
+
+    def __init__(self, **inputs: Any) -> None:
+        YamlDeclarativeSource.__init__(self, path_to_yaml=str(NO_CODE), **inputs)

@@ -2,7 +2,7 @@
 seconds where CleverTap makes users wait minutes, and the CDK state messages come as much sooner. The
 connector itself is run as it is. (`datetime` is not touched: today stays today.)
 
-CLOCK_JUMP: seconds that the clock jumps, once it has run for three. FILE_BYTES: no file can be made
+FAST_TIME: how much faster time.time() runs. CLOCK_JUMP: seconds that the clock jumps, once it has run for three. FILE_BYTES: no file can be made
 larger, as on a full disk.
 """
 
@@ -12,6 +12,7 @@ import socket
 import time
 
 _SPEED = float(os.environ.get("FAST_CLOCK", "1"))
+_TIME_SPEED = float(os.environ.get("FAST_TIME", _SPEED))
 _sleep, _settimeout, _time = time.sleep, socket.socket.settimeout, time.time
 _started = _time()
 _jump = float(os.environ.get("CLOCK_JUMP", "0"))
@@ -27,7 +28,7 @@ def _fast_settimeout(self: socket.socket, seconds: float | None) -> None:
 
 def _fast_time() -> float:
     passed = _time() - _started
-    return _started + passed * _SPEED + (_jump if passed > 3 else 0)
+    return _started + passed * _TIME_SPEED + (_jump if passed > 3 else 0)
 
 
 time.time = _fast_time

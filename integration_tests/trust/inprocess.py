@@ -1,17 +1,14 @@
 """One sync in this process, on a clock of its own: thousands of them can be afforded.
 
 What runs is the command's own: its source, entry point and messages, over HTTP to a sandbox. Not in
-it are the start of a process and the printing, which the other parts go through. The manifest is
-resolved once, and cut down to the streams that are read.
+it are the start of a process and the printing, which the other parts go through.
 """
 
 import contextlib
-import functools
 import gc
 import io
 import json
 import logging
-import pickle
 import sys
 import tempfile
 import threading
@@ -25,18 +22,16 @@ from unittest import mock
 
 import pytz
 from airbyte_cdk.logger import AirbyteLogFormatter
-from airbyte_cdk.sources.declarative import concurrent_declarative_source
 from airbyte_cdk.sources.declarative.incremental import concurrent_partition_cursor
 from airbyte_cdk.sources.declarative.interpolation import jinja
 from airbyte_cdk.utils.traced_exception import AirbyteTracedException
 
 from integration_tests.connector import Json, Output, catalog
 from source_clevertap import run
-from source_clevertap.run import COMPONENTS_MODULE, Entrypoint, SourceClevertap, register_components
+from source_clevertap.run import COMPONENTS_MODULE, Entrypoint, register_components
 from source_clevertap.sandbox import Sandbox
+from unit_tests.prepared_source import PreparedNoCodeSource, PreparedSource
 
-SCHEMA = "get_declarative_component_schema"  # of the manifest; it takes the CDK a third of a second
-_schema = functools.cache(getattr(concurrent_declarative_source, SCHEMA))
 _sleep, _monotonic = time.sleep, time.monotonic
 
 
@@ -94,32 +89,11 @@ class Clock:
         with (
             mock.patch("time.sleep", self.sleep),
             mock.patch("time.monotonic", self.monotonic),
-            mock.patch.object(run, "SourceClevertap", _Prepared),
-            mock.patch.object(concurrent_declarative_source, SCHEMA, _schema),
             mock.patch.object(sys.modules[COMPONENTS_MODULE], "datetime", Calendar),
             mock.patch.dict(jinja._ENVIRONMENT.globals, today),
             mock.patch.object(concurrent_partition_cursor, "time", paced),
         ):
             yield
-
-
-class _Prepared(SourceClevertap):
-    """The source, with what the CDK makes of the manifest remembered from the first one."""
-
-    streams_read: tuple[str, ...] = ()
-    _manifest = b""  # pickled, for the CDK changes what it is given
-
-    def _read_and_parse_yaml_file(self, path_to_yaml_file: str) -> Json:
-        return {} if self._manifest else dict(super()._read_and_parse_yaml_file(path_to_yaml_file))
-
-    def _pre_process_manifest(self, manifest: Json) -> Json:
-        if not self._manifest:
-            whole = super()._pre_process_manifest(manifest)
-            del whole["definitions"]
-            _Prepared._manifest = pickle.dumps(whole)
-        resolved: Json = pickle.loads(self._manifest)  # noqa: S301
-        resolved["streams"] = [s for s in resolved["streams"] if s.get("name") in self.streams_read]
-        return resolved
 
 
 class Lines(logging.Handler):
@@ -140,9 +114,11 @@ def sync(
     streams: tuple[str, ...],
     state: list[Json] | None = None,
     debug: bool = False,
+    no_code: bool = False,
 ) -> Output:
-    """Reads, and returns what the command would have printed."""
-    _Prepared.streams_read = streams
+    """Reads, and returns what the command would have printed. no_code: by no_code/manifest.yaml."""
+    PreparedSource.streams_read = streams
+    prepared = PreparedNoCodeSource if no_code else PreparedSource
     log, root = Lines(), logging.getLogger()
     handlers, root.handlers = root.handlers, [log]
     messages: list[str] = []
@@ -153,6 +129,7 @@ def sync(
         with (
             tempfile.TemporaryDirectory() as folder,
             clock.running(),
+            mock.patch.object(run, "SourceClevertap", prepared),
             contextlib.redirect_stdout(printed),
         ):
             args = ["read", *(["--debug"] if debug else [])]

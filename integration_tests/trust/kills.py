@@ -4,7 +4,6 @@ What a destination is sure to have of a killed sync are the rows before its last
 next sync goes on from there. In the end all must be there, by key and content.
 """
 
-import os
 import signal
 import subprocess
 from random import Random
@@ -15,7 +14,6 @@ from integration_tests.connector import (
     by_key,
     occurrences,
     run,
-    started,
     true_occurrences,
 )
 from integration_tests.trust.row import Row
@@ -25,7 +23,6 @@ from source_clevertap.sandbox import Account, Sandbox
 STREAMS = ("profiles", "events")
 EVENTS = ("App Launched", "Charged")
 LAST_DAY = 20220701
-SPEED = 300  # a state message every two seconds
 SIGNALS = (signal.SIGKILL, signal.SIGKILL, signal.SIGTERM, signal.SIGINT)
 HUNG_SECONDS = 60
 FEW = 4  # kills of one account
@@ -57,10 +54,16 @@ def _one_account(random: Random, count: int, row: Row) -> None:
         )
         for _ in range(count):
             by = random.choice(SIGNALS)
-            seconds = random.uniform(0.2, 9)  # two of them to start
-            what += f", {by.name} after {seconds:.2f} s"
+            moments = (
+                ("", 0),
+                ("LOG", 3),
+                ("STATE", random.randint(1, 9)),
+                ("RECORD", random.randint(1, 3000)),
+            )
+            kind, number = random.choice(moments)
+            what += f", {by.name} at {kind} {number}"
             try:
-                output = _killed(config, destination, by, seconds)
+                output = _killed(config, destination, by, (kind, number))
             except subprocess.TimeoutExpired:
                 row.wrong.append(("hung", what))
                 return
@@ -73,7 +76,7 @@ def _one_account(random: Random, count: int, row: Row) -> None:
                 if secret in output.all_but_records
             ]
         state = list(destination.state.values()) or None
-        output = run("read", config, streams=STREAMS, state=state, speed=SPEED)
+        output = run("read", config, streams=STREAMS, state=state)
         row.tried.update(syncs=1, rows=len(output.records))
         destination.take(output, len(output.records))
         if output.exit_code:
@@ -82,16 +85,12 @@ def _one_account(random: Random, count: int, row: Row) -> None:
 
 
 def _killed(
-    config: dict[str, Any], destination: Destination, by: signal.Signals, seconds: float
+    config: dict[str, Any], destination: Destination, by: signal.Signals, moment: tuple[str, int]
 ) -> Output:
-    state = list(destination.state.values()) or None
-    with started("read", config, streams=STREAMS, state=state, speed=SPEED, debug=True) as process:
-        try:
-            stdout, stderr = process.communicate(timeout=seconds)
-        except subprocess.TimeoutExpired:
-            os.kill(process.pid, by)
-            stdout, stderr = process.communicate(timeout=HUNG_SECONDS)
-    output = Output(process.returncode, stdout, stderr)
+    output = run(
+        "read", config, streams=STREAMS, state=list(destination.state.values()) or None, debug=True,
+        every_state=True, kill_at=moment, by=by, timeout=HUNG_SECONDS,
+    )  # fmt: skip
     destination.take(output, output.committed if output.exit_code else len(output.records))
     return output
 
