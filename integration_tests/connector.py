@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 import tempfile
+import threading
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
@@ -198,12 +199,20 @@ def run(
     kill_at: that type and number, say ("STATE", 2); ("", 0) is at once. by: what it is then sent.
     """
     with started(command, config, *options, **more) as process:
-        printed = ""
-        if kill_at and process.stdout:
-            printed = "".join(_until(process.stdout, *kill_at))
-            process.send_signal(by)
-        stdout, stderr = process.communicate(timeout=timeout)
-        return Output(process.returncode, printed + stdout, stderr)
+        if kill_at is None:
+            stdout, stderr = process.communicate(timeout=timeout)
+            return Output(process.returncode, stdout, stderr)
+        assert process.stdout
+        assert process.stderr
+        lines = list(_until(process.stdout, *kill_at))
+        process.send_signal(by)
+        rest = threading.Thread(
+            target=lambda: lines.extend(process.stdout or ())
+        )  # communicate() loses some
+        rest.start()
+        process.wait(timeout)
+        rest.join()
+        return Output(process.returncode, "".join(lines), process.stderr.read())
 
 
 def _until(lines: Iterable[str], kind: str, count: int) -> Iterator[str]:

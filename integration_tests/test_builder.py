@@ -24,6 +24,8 @@ from integration_tests import tables
 from integration_tests.connector import ROOT, by_key, catalog, occurrences, true_occurrences
 from source_clevertap.sandbox import Account, Fault, Sandbox
 
+pytestmark = pytest.mark.cdk
+
 MANIFEST = yaml.safe_load((ROOT / "manifest.yaml").read_text(encoding="utf-8"))
 COMPONENTS = (ROOT / "components.py").read_text(encoding="utf-8")
 INJECTED = {

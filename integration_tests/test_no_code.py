@@ -25,6 +25,8 @@ from no_code.derive import derive
 from source_clevertap.sandbox import Account, Fault, Sandbox
 from source_clevertap.sandbox.account import Flags
 
+pytestmark = pytest.mark.cdk
+
 MANIFEST = yaml.safe_load(NO_CODE.read_text(encoding="utf-8"))
 MISSING = {"daily_event_counts", "profile_counts"}
 UNDECLARED = {

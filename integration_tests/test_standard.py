@@ -7,8 +7,12 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 from integration_tests.connector import ROOT
 from source_clevertap.sandbox import Account, Sandbox
+
+pytestmark = pytest.mark.cdk
 
 FILES = ("manifest.yaml", "components.py", "metadata.yaml", "acceptance-test-config.yml", "icon.svg")
 WARNING = "airbyte_cdk.test.standard_tests.DiscoveredCatalogWarning"

@@ -11,6 +11,8 @@ from unit_tests.conftest import Read, first_error, rows
 from unit_tests.mock_server.config import config
 from unit_tests.mock_server.response_builder import fail, moved, opened, page, profile
 
+pytestmark = pytest.mark.cdk
+
 NOT_READY = fail("Request still in progress, please retry later", 2)
 CUT_OFF = {"exc": requests.exceptions.ChunkedEncodingError("cut off")}
 NO_PAGES: dict[str, dict[str, Any]] = {

@@ -10,6 +10,8 @@ from unit_tests.conftest import Read, first_error, rows
 from unit_tests.mock_server.config import ACCOUNT_ID, PASSCODE, URL, config
 from unit_tests.mock_server.response_builder import empty, fail, opened, page, profile
 
+pytestmark = pytest.mark.cdk
+
 
 def test_given_an_export_when_read_then_it_is_opened_by_post_and_paged_by_get(
     read_profiles: Read, clevertap: requests_mock.Mocker

@@ -16,6 +16,8 @@ from unit_tests.mock_server.config import PASSCODE, config
 from unit_tests.mock_server.response_builder import Answer, fail, opened, page
 from unit_tests.test_tables import PAGED, STREAMS, WHOLE, partial, report, reports, settings
 
+pytestmark = pytest.mark.cdk
+
 PERSONAL = {
     "objectId": "o1",
     "email": "peter@personal.example",

@@ -14,6 +14,8 @@ from unit_tests.conftest import Read, first_error, rows, states
 from unit_tests.mock_server.config import ACCOUNT_ID, PASSCODE, config
 from unit_tests.mock_server.response_builder import Answer, fail, moved
 
+pytestmark = pytest.mark.cdk
+
 TOKEN = "tok-123"  # noqa: S105
 DAYS = {"start_date": 20220101, "end_date": 20220110}  # one window of every stream
 BLOCK = {"id": 1, "updatedAt": "2024-02-01T06:29:48.965Z"}

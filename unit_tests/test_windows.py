@@ -14,6 +14,8 @@ from unit_tests.conftest import Read, bodies, rows, states
 from unit_tests.mock_server.config import config
 from unit_tests.mock_server.response_builder import empty, event, fail, opened, page, profile
 
+pytestmark = pytest.mark.cdk
+
 Json = dict[str, Any]
 NAME = "App Launched"
 

@@ -1,0 +1,96 @@
+"""Runs the suites of `make test` one after the other, and prints a line for each at the end.
+
+python .ci/suites.py [--all] [SUITE...]: all of them, or those named. --all: the longer tests, too.
+"""
+
+import re
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parent.parent
+PYTEST = ["-m", "pytest", "-n", "2"]
+SUITES = ("lint", "unit", "integration", "old-cdk", "python313")
+FOLDERS = {"old-cdk": ".venv-old-cdk", "python313": ".venv-313"}
+# airbyte-cdk 7.23.8 brings no packages of these: their tests need those of make install.
+NOT_ON_OLD_CDK = ["--ignore=integration_tests/test_sync.py", "--ignore=integration_tests/test_trust.py"]
+
+
+def commands(suite: str, everything: bool) -> list[list[str]]:
+    """The commands of a suite; none if it cannot run here."""
+    python, marked = sys.executable, ["-m", "" if everything else "not slow"]
+    if suite == "lint":
+        ruff = [python, "-m", "ruff"]
+        return [
+            [*ruff, "check", "-q", "."],
+            [*ruff, "format", "-q", "--check", "."],
+            [python, "-m", "mypy"],
+        ]
+    if suite in ("unit", "integration"):
+        return [[python, *PYTEST, *marked, f"{suite}_tests"]]
+    cdk = [*PYTEST, "-m", "cdk" if everything else "cdk and not slow", "-o", f"cache_dir=.cache/{suite}"]
+    if suite == "old-cdk":
+        cdk += NOT_ON_OLD_CDK
+    python = environment(suite)
+    return [[python, *cdk]] if python else []
+
+
+def environment(lock: str) -> str:
+    """The Python of an environment, installed if it has to be; "" where no Python here can make it."""
+    for python in (sys.executable, *pythons("3.13"), *pythons("3.12"), *pythons("3.11")):
+        fits = version(python) == "3.13" if lock == "python313" else version(python) <= "3.13"
+        if fits and not subprocess.run([python, "requirements/install.py", lock], cwd=ROOT).returncode:
+            return str(ROOT / FOLDERS[lock] / "bin" / "python")
+    return ""
+
+
+def pythons(minor: str) -> list[str]:
+    """Where this machine may have a Python of a version."""
+    found = [f"/usr/bin/python{minor}", f"/usr/local/bin/python{minor}"]
+    found += map(str, Path.home().glob(f".pyenv/versions/{minor}*/bin/python{minor}"))
+    return [python for python in found if Path(python).exists()]
+
+
+def version(python: str) -> str:
+    """Such as 3.13."""
+    asked = "import sys; print('%d.%d' % sys.version_info[:2])"
+    return subprocess.run([python, "-c", asked], capture_output=True, text=True).stdout.strip()
+
+
+def run(command: list[str]) -> tuple[int, str]:
+    """Runs a command, its output shown as it comes. Returns its exit code and last words."""
+    process = subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
+    assert process.stdout
+    tail = b""
+    while chunk := process.stdout.read1(4096):
+        sys.stdout.buffer.write(chunk)
+        sys.stdout.buffer.flush()
+        tail = (tail + chunk)[-2000:]
+    return process.wait(), tail.decode(errors="replace")
+
+
+def main() -> None:
+    """Runs them, and ends with 1 if one failed."""
+    everything = "--all" in sys.argv
+    named = [name for name in sys.argv[1:] if name != "--all"]
+    told, failed = [], False
+    for name in named or SUITES:
+        print(f"--- {name}", flush=True)
+        codes: list[int] = []
+        counts: list[str] = []
+        to_run, started = commands(name, everything), time.monotonic()
+        for command in to_run:
+            code, tail = run(command)
+            codes.append(code)
+            counts += re.findall("[0-9]+ (?:passed|failed|errors?|skipped)", tail)
+        failed |= any(codes)
+        words = ", ".join(counts) or ("passed" if to_run else "no such Python here")
+        verdict = "FAILED" if any(codes) else "ok" if to_run else "skipped"
+        told.append(f"{name:12} {verdict:8} {time.monotonic() - started:5.0f} s  {words}")
+    print("\n" + "\n".join(told))
+    sys.exit(failed)
+
+
+if __name__ == "__main__":
+    main()
