@@ -30,8 +30,7 @@ def commands(suite: str, everything: bool) -> list[list[str]]:
     if suite in ("unit", "integration"):
         return [[python, *PYTEST, *marked, f"{suite}_tests"]]
     cdk = [*PYTEST, "-m", "cdk" if everything else "cdk and not slow", "-o", f"cache_dir=.cache/{suite}"]
-    if suite == "old-cdk":
-        cdk += NOT_ON_OLD_CDK
+    cdk += NOT_ON_OLD_CDK if suite == "old-cdk" else ["unit_tests", "integration_tests/test_faults.py"]
     python = environment(suite)
     return [[python, *cdk]] if python else []
 
@@ -83,7 +82,8 @@ def main() -> None:
         for command in to_run:
             code, tail = run(command)
             codes.append(code)
-            counts += re.findall("[0-9]+ (?:passed|failed|errors?|skipped)", tail)
+            last = tail.strip().rpartition("\n")[2]
+            counts += re.findall("[0-9]+ (?:passed|failed|errors?|skipped)", last)
         failed |= any(codes)
         words = ", ".join(counts) or ("passed" if to_run else "no such Python here")
         verdict = "FAILED" if any(codes) else "ok" if to_run else "skipped"

@@ -2,6 +2,7 @@
 
 import functools
 import importlib.util
+import json
 import logging
 import sys
 import tempfile
@@ -102,9 +103,36 @@ def register_components() -> None:
     spec.loader.exec_module(module)
 
 
+def json_file(path: str, what: str) -> Any:
+    """The content of a file that the command names. Raises config_error if it cannot be read."""
+    try:
+        content = json.loads(Path(path).read_text(encoding="utf-8"))
+    except FileNotFoundError as error:
+        raise _config_error(f"There is no file {path}, which --{what} names.") from error
+    except (OSError, ValueError) as error:
+        raise _config_error(f"The file {path}, which --{what} names, is not JSON.") from error
+    if not isinstance(content, list if what == "state" else dict):
+        raise _config_error(f"The file {path}, which --{what} names, does not hold a JSON object.")
+    return content
+
+
+def _config_error(message: str) -> AirbyteTracedException:
+    return AirbyteTracedException(message=message, failure_type=FailureType.config_error)
+
+
 def create_source(args: list[str]) -> SourceClevertap:
-    """The source with the config, catalog and state that the arguments of the command name."""
+    """The source with the config, catalog and state that the arguments of the command name.
+
+    Raises config_error for a command or file that is not there.
+    """
+    if not args:
+        raise _config_error(
+            "No command. Type: source-clevertap spec, check, discover or read, or --help."
+        )
     parsed = AirbyteEntrypoint.parse_args(args)
+    for name in ("config", "catalog", "state"):
+        if getattr(parsed, name, None):
+            json_file(getattr(parsed, name), name)
     config_path: str | None = getattr(parsed, "config", None)
     catalog_path: str | None = getattr(parsed, "catalog", None)
     state_path: str | None = getattr(parsed, "state", None)

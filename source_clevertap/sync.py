@@ -1,114 +1,399 @@
-"""`make sync`: reads an account into a local DuckDB file through PyAirbyte, and says what came.
+"""`make sync`: reads a CleverTap account into a local DuckDB file, one table a stream, each key once.
 
-With secrets/config.json it is your account, into clevertap.duckdb; without one the sandbox, started
-for the occasion, into sandbox.duckdb, so that no made-up row comes among yours. A second sync brings
-what is new, and what the lookback reads again.
+With secrets/config.json it reads that account into clevertap.duckdb; without one it starts the sandbox,
+a fake account, and reads that into sandbox.duckdb. A second sync brings what is new.
 """
 
 import argparse
 import contextlib
+import errno
 import json
-import os
+import subprocess
 import sys
+import tempfile
 import time
-import warnings
-from datetime import datetime, timezone
+from collections import defaultdict
+from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
+import duckdb
+
+from source_clevertap.landing import Json, Landing, Stream
 from source_clevertap.run import definition_file
-from source_clevertap.sandbox import Account, Sandbox
 
 ROOT = definition_file("manifest.yaml").parent
 COMPLETENESS = Path(__file__).with_name("completeness.sql")
-EXAMPLE_FIELDS = ("event_name", "event_time", "object_id", "identity", "name", "email", "phone")
-EXAMPLES_OF = ("profiles", "events")
-SANDBOX = Account(profiles=20_000, events=40_000, days=3650)  # it grows by the day
+SHOWN = {  # of three new rows
+    "events": ("event_name", "event_time", "identity", "object_id", "event_props"),
+    "profiles": ("name", "identity", "object_id", "active_through", "profileData"),
+}
+COMMIT_SECONDS, COMMIT_ROWS, COMMIT_BYTES = 30, 50_000, 64 * 1024 * 1024
+PROGRESS_SECONDS = 5
 
 
-def sync(config: dict[str, Any], database: Path, streams: list[str] | None = None) -> None:
-    """Lands the streams, or all, in `database` (tables named as they are) and prints a summary."""
-    os.environ.setdefault("AIRBYTE_OFFLINE_MODE", "1")  # the connector is here: no registry is asked
-    os.environ.setdefault("DO_NOT_TRACK", "1")
-    warnings.filterwarnings("ignore", category=FutureWarning)  # of libraries that are not used here
-    try:
-        import airbyte  # heavy, and installed by `make sync` alone
-    except ModuleNotFoundError:
-        sys.exit("PyAirbyte is not installed, or does not run on this Python: it needs one below 3.13.")
+class SyncError(Exception):
+    """What went wrong, and what to do, in one line."""
 
-    source = airbyte.get_source(
-        "source-clevertap",
-        config=config,
-        local_executable=Path(sys.executable).with_name("source-clevertap"),
-        install_if_missing=False,
-    )
-    cache = airbyte.caches.DuckDBCache(db_path=database, schema_name="main")
-    began, started = datetime.now(timezone.utc), time.monotonic()
-    try:
-        source.check()
-        source.select_streams(streams or "*")
-        result = source.read(cache=cache)
-    except airbyte.exceptions.PyAirbyteError as error:
-        sys.exit(f"The sync did not complete. {error}")
-    seconds = time.monotonic() - started
 
-    print(f"\n{'stream':20} {'rows now':>12} {'in the table':>13}   ({seconds:.0f} s)")
-    for stream in result.streams:
-        (count,) = cache.run_sql_query(
-            "SELECT count(*) FILTER (_airbyte_extracted_at >= "  # noqa: S608
-            f"'{began:%Y-%m-%d %H:%M:%S+00}') AS now, count(*) AS rows FROM \"{stream}\""
+class Connector:
+    """The connector's command, as Airbyte runs it, with files for its settings."""
+
+    def __init__(self, folder: Path, config: Json) -> None:
+        self._folder, self._process = folder, None
+        self._write("config", config)
+
+    def ask(self, command: str) -> Iterator[Json]:
+        """The messages of check or discover."""
+        with self._started(command) as process:
+            yield from self._messages(process)
+
+    @contextlib.contextmanager
+    def read(self, catalog: Json, states: list[Json]) -> Iterator[Iterator[tuple[Json, int]]]:
+        """The messages of a read, each with its size in bytes. Raises SyncError if it fails without one."""
+        self._write("catalog", catalog)
+        self._write("state", states)
+        with self._started("read", "catalog", "state") as process:
+            yield ((json.loads(line), len(line)) for line in process.stdout or ())
+            if process.wait():
+                raise SyncError(f"the connector ended with exit code {process.returncode}")
+
+    def _write(self, name: str, content: Any) -> None:
+        (self._folder / f"{name}.json").write_text(json.dumps(content))
+
+    @contextlib.contextmanager
+    def _started(self, command: str, *files: str) -> Iterator[subprocess.Popen[bytes]]:
+        arguments = [sys.executable, "-m", "source_clevertap", command]
+        for name in ("config", *files):
+            arguments += [f"--{name}", str(self._folder / f"{name}.json")]
+        process = subprocess.Popen(arguments, stdout=subprocess.PIPE)  # noqa: S603
+        try:
+            yield process
+        finally:
+            process.kill()
+            process.wait()
+
+    @staticmethod
+    def _messages(process: subprocess.Popen[bytes]) -> Iterator[Json]:
+        for line in process.stdout or ():
+            yield json.loads(line)
+
+
+class Progress:
+    """What has come so far: one line that changes on a terminal, elsewhere a line every few seconds."""
+
+    def __init__(self, out: IO[str]) -> None:
+        self._out, self._changes = out, out.isatty()
+        self._started = self._shown = time.monotonic()
+        self.rows = 0
+
+    @property
+    def seconds(self) -> float:
+        """Since the start."""
+        return time.monotonic() - self._started
+
+    def add(self, stream: Stream) -> None:
+        """Counts a row."""
+        stream.rows += 1
+        self.rows += 1
+        if self.rows % 500 == 0 and time.monotonic() - self._shown > (
+            0.5 if self._changes else PROGRESS_SECONDS
+        ):
+            self._shown = time.monotonic()
+            self.show(f"  {stream.name}: {stream.rows:,} rows ({self.rows / self.seconds:,.0f} rows/s)")
+
+    def show(self, text: str) -> None:
+        """Shows a line."""
+        print(
+            f"\r{text:70}" if self._changes else text,
+            end="" if self._changes else "\n",
+            file=self._out,
+            flush=True,
         )
-        print(f"{stream:20} {count['now']:12,} {count['rows']:13,}")
-        if stream in EXAMPLES_OF:
-            for row in cache.run_sql_query(f'SELECT * FROM "{stream}" LIMIT 3'):  # noqa: S608
-                print("   ", {name: row[name] for name in EXAMPLE_FIELDS if row.get(name)})
-    if {"events", "daily_event_counts"} <= set(result.streams):
-        print(f"\nCompleteness: {completeness(cache, config)}")
-    print(f"In {database}, one table a stream.")
+
+    def end(self) -> None:
+        """Leaves the line."""
+        if self._changes:
+            print(file=self._out)
 
 
-def completeness(cache: Any, config: dict[str, Any]) -> str:
-    """What the comparison of the events with CleverTap's own counts says."""
+def sync(
+    config: Json, database: Path, names: list[str], full_refresh: bool, commit_rows: int = COMMIT_ROWS
+) -> None:
+    """Reads streams, or all of them, into `database`, and prints what came."""
+    with contextlib.ExitStack() as stack:
+        landing = opened(database)
+        connector = Connector(Path(stack.enter_context(tempfile.TemporaryDirectory())), config)
+        print("Checking the connection", flush=True)
+        check(connector)
+        streams = selected(connector, names)
+        progress = Progress(sys.stdout)
+        try:
+            land(connector, landing, streams, progress, full_refresh, commit_rows)
+        finally:
+            progress.end()
+        report(landing, streams, progress, config)
+
+
+def opened(database: Path) -> Landing:
+    """The DuckDB file. Raises SyncError if it cannot be used."""
+    try:
+        return Landing(database)
+    except duckdb.Error as error:
+        raise database_error(database, error) from error
+
+
+def database_error(database: Path, error: BaseException) -> SyncError:
+    """An error of DuckDB or dlt, in plain words."""
+    causes = [error]  # dlt wraps what DuckDB says
+    while (cause := causes[-1].__cause__ or causes[-1].__context__) and len(causes) < 10:
+        causes.append(cause)
+    text = " ".join(str(cause) for cause in causes)
+    full = any(
+        isinstance(cause, OSError) and cause.errno in (errno.ENOSPC, errno.EFBIG) for cause in causes
+    )
+    if full or "No space left" in text or "File too large" in text:
+        return SyncError(f"The disk is full. Free some space for {database}, then sync again.")
+    if "lock" in text.lower():
+        return SyncError(f"{database} is open in another program. Close it there, then sync again.")
+    if "not a valid DuckDB" in text:
+        return SyncError(f"{database} is not a DuckDB file. Name another one with --database.")
+    return SyncError(f"{database} cannot be written: {str(error).splitlines()[0]}")
+
+
+def check(connector: Connector) -> None:
+    """Raises SyncError unless the connector's check succeeds."""
+    for message in connector.ask("check"):
+        if message["type"] == "CONNECTION_STATUS":
+            if message["connectionStatus"]["status"] == "SUCCEEDED":
+                return
+            raise SyncError(str(message["connectionStatus"]["message"]))
+        raise_error(message)
+    raise SyncError("The connector did not answer.")
+
+
+def raise_error(message: Json) -> None:
+    """Raises SyncError where a message tells an error."""
+    if message["type"] == "TRACE" and message["trace"]["type"] == "ERROR":
+        raise SyncError(message["trace"]["error"]["message"])
+
+
+def selected(connector: Connector, names: list[str]) -> dict[str, Stream]:
+    """The streams to read, of those that the connector offers."""
+    offered: dict[str, Stream] = {}
+    for message in connector.ask("discover"):
+        raise_error(message)
+        if message["type"] == "CATALOG":
+            offered = {s["name"]: Stream.of(s) for s in message["catalog"]["streams"]}
+    missing = sorted(set(names) - offered.keys())
+    if missing:
+        raise SyncError(f"There is no stream {', '.join(missing)}. There are: {', '.join(offered)}.")
+    return {name: stream for name, stream in offered.items() if not names or name in names}
+
+
+def land(
+    connector: Connector,
+    landing: Landing,
+    streams: Mapping[str, Stream],
+    progress: Progress,
+    full_refresh: bool,
+    commit_rows: int,
+) -> None:
+    """Reads the streams, and commits rows and states every half minute or so."""
+    rows: dict[str, list[Json]] = defaultdict(list)
+    states: Json = {}
+    size, committed, rows_committed, error = 0, time.monotonic(), 0, ""
+
+    def commit() -> None:
+        nonlocal size, committed, rows_committed
+        try:
+            if rows or states:
+                landing.commit(rows, streams, states)
+        except Exception as failed:
+            raise database_error(landing.database, failed) from failed
+        rows.clear()
+        states.clear()
+        size, committed, rows_committed = 0, time.monotonic(), progress.rows
+        progress.show(
+            f"  {progress.rows:,} rows committed ({progress.rows / progress.seconds:,.0f} rows/s)"
+        )
+
+    kept = [] if full_refresh else [landing.states().get(name) for name in streams]
+    with connector.read(
+        catalog_of(streams, full_refresh), [state for state in kept if state]
+    ) as messages:
+        for message, length in messages:
+            size += length
+            if message["type"] == "RECORD":
+                name = message["record"]["stream"]
+                rows[name].append(message["record"]["data"])
+                progress.add(streams[name])
+                full = progress.rows - rows_committed >= commit_rows or size >= COMMIT_BYTES
+                if full or time.monotonic() - committed >= COMMIT_SECONDS:
+                    commit()
+            elif message["type"] == "STATE":
+                states[message["state"]["stream"]["stream_descriptor"]["name"]] = message["state"]
+            elif message["type"] == "TRACE":
+                trace = message["trace"]
+                if trace["type"] == "ERROR":
+                    error = error or trace["error"]["message"]
+                elif trace["type"] == "STREAM_STATUS":
+                    status = trace["stream_status"]
+                    stream = streams[status["stream_descriptor"]["name"]]
+                    stream.complete = status["status"] == "COMPLETE"
+        commit()
+        for stream in streams.values():
+            if stream.complete and stream.rows and (full_refresh or not stream.incremental):
+                landing.drop_others(stream.name)
+        if error:
+            raise SyncError(error)
+
+
+def catalog_of(streams: Mapping[str, Stream], full_refresh: bool) -> Json:
+    """A configured catalog."""
+    return {
+        "streams": [
+            {
+                "stream": {
+                    "name": s.name,
+                    "json_schema": {},
+                    "supported_sync_modes": ["full_refresh", "incremental"],
+                },
+                "sync_mode": "incremental" if s.incremental and not full_refresh else "full_refresh",
+                "destination_sync_mode": "append_dedup",
+            }
+            for s in streams.values()
+        ]
+    }
+
+
+def report(landing: Landing, streams: Mapping[str, Stream], progress: Progress, config: Json) -> None:
+    """Prints what came, and what is there. Raises SyncError if a key is there twice."""
+    there = {name for (name,) in landing.query("SELECT table_name FROM duckdb_tables()")}
+    print(f"\n{'stream':20} {'rows now':>12} {'in the table':>13}   ({progress.seconds:.0f} s)")
+    doubled = []
+    for name, stream in streams.items():
+        if name not in there:
+            print(f"{name:20} {stream.rows:12,} {0:13,}")
+            continue
+        key = ", ".join(f'"{part}"' for part in stream.key)
+        ((count, keys),) = landing.query(
+            f'SELECT count(*), count(DISTINCT ({key})) FROM "{name}"'  # noqa: S608
+        )
+        verdict = "each key once" if count == keys else "DOUBLED KEYS"
+        print(f"{name:20} {stream.rows:12,} {count:13,}   {verdict}")
+        doubled += [name] if count != keys else []
+    for name in SHOWN.keys() & streams.keys() & there:
+        if streams[name].rows:
+            print(f"\nThree new rows of {name}:")
+            for row in landing.newest(name, SHOWN[name]):
+                print("  ", ", ".join(f"{value}" for value in row if value is not None))
+    if {"events", "daily_event_counts"} <= streams.keys() & there:
+        print(f"\nCompleteness: {completeness(landing, config)}")
+    print(f"In {landing.database}, one table a stream.")
+    if doubled:
+        raise SyncError(
+            f"A key is there twice in {', '.join(doubled)}. Please report it to the maintainers."
+        )
+
+
+def completeness(landing: Landing, config: Json) -> str:
+    """What the comparison of the events with CleverTap's own counts says, and what it leaves out."""
     if config.get("event_filters"):
         return "not compared, for event_filters leave events out that CleverTap counts."
-    (compared,) = cache.run_sql_query(
-        'SELECT count(*) AS days, count(DISTINCT event_name) AS events, sum("count") AS times '
+    ((days, events, times),) = landing.query(
+        'SELECT count(*), count(DISTINCT event_name), coalesce(sum("count"), 0) '
         "FROM daily_event_counts WHERE date < (SELECT max(date) FROM daily_event_counts)"
     )
-    differing = cache.run_sql_query(COMPLETENESS.read_text(encoding="utf-8"))
+    differing = landing.query(COMPLETENESS.read_text(encoding="utf-8"))
     told = (
-        f"events against daily_event_counts, {compared['days'] or 0:,} days of "
-        f"{compared['events'] or 0:,} events, raised {compared['times'] or 0:,.0f} times: "
+        f"{days:,} days of {events:,} events, raised {times:,.0f} times (without the newest day, which "
+        "still grows, and without rows that have no time)"
     )
     if not differing:
-        return told + "no day differs."
-    days = [f"{d['event_name']} {d['day']}: {d['delivered']} of {d['counted']}" for d in differing[:10]]
-    return f"{told}{len(differing)} of them differ: {'; '.join(days)}"
+        return f"{told}: no day differs from CleverTap's own count."
+    some = [
+        f"{event} {day}: {delivered} of {counted}" for event, day, delivered, counted in differing[:10]
+    ]
+    return f"{told}: {len(differing)} differ from CleverTap's own count: {'; '.join(some)}"
+
+
+def settings(path: Path) -> Json:
+    """The JSON object in a file. Raises SyncError if there is none."""
+    if not path.exists():
+        raise SyncError(f"There is no file {path}. Copy secrets/config.json.example, or type --sandbox.")
+    try:
+        config = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise SyncError(f"{path} is not JSON: {error}") from error
+    if not isinstance(config, dict):
+        raise SyncError(f"{path} is not a JSON object, with braces around the settings.")
+    return config
+
+
+def arguments() -> argparse.Namespace:
+    """Those of the command line."""
+    parser = argparse.ArgumentParser(prog="make sync", description=__doc__)
+    source = parser.add_mutually_exclusive_group()
+    source.add_argument(
+        "--config", type=Path, metavar="FILE", help="settings of the account (secrets/config.json)"
+    )
+    source.add_argument("--sandbox", action="store_true", help="read the fake account")
+    parser.add_argument("--database", type=Path, metavar="FILE", help="the DuckDB file to write")
+    parser.add_argument("--streams", nargs="+", default=[], metavar="STREAM", help="only these")
+    parser.add_argument(
+        "--full-refresh", action="store_true", help="read everything again, and drop rows that are gone"
+    )
+    parser.add_argument(
+        "--commit-rows",
+        type=int,
+        default=COMMIT_ROWS,
+        metavar="N",
+        help="rows that are committed together",
+    )
+    for name, what in (("start", "first"), ("end", "last")):
+        parser.add_argument(
+            f"--{name}-date", type=int, metavar="YYYYMMDD", help=f"the {what} day to read"
+        )
+    return parser.parse_args()
+
+
+def run(args: argparse.Namespace, stack: contextlib.ExitStack) -> None:
+    """Syncs what the arguments say."""
+    default = ROOT / "secrets" / "config.json"
+    if args.sandbox or (args.config is None and not default.exists()):
+        from source_clevertap.sandbox.demo import demo  # needs the extra
+
+        print(
+            "Reading the sandbox, a fake account"
+            if args.sandbox
+            else f"No {default}: reading the sandbox, a fake account"
+        )
+        config, database = stack.enter_context(demo()), ROOT / "sandbox.duckdb"
+    else:
+        path = args.config or default
+        config, database = settings(path), ROOT / "clevertap.duckdb"
+        print(f"Reading the account in {path}")
+    dates = {"start_date": args.start_date, "end_date": args.end_date}
+    config |= {name: day for name, day in dates.items() if day}
+    sync(config, args.database or database, args.streams, args.full_refresh, args.commit_rows)
 
 
 def main() -> None:
     """Entry point of `make sync`."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--config", type=Path, default=ROOT / "secrets" / "config.json")
-    parser.add_argument("--database", type=Path, help="instead of the two above")
-    parser.add_argument("--streams", nargs="+", metavar="STREAM", help="these only")
-    for name in ("start_date", "end_date"):
-        option = f"--{name.replace('_', '-')}"
-        parser.add_argument(option, type=int, metavar="YYYYMMDD", help="instead of the setting")
-    args = parser.parse_args()
-    with contextlib.ExitStack() as stack:
-        if args.config.exists():
-            print(f"Reading the account in {args.config}")
-            config, database = json.loads(args.config.read_text()), ROOT / "clevertap.duckdb"
-        else:
-            print(f"No {args.config}: reading the sandbox, a fake account")
-            sandbox = stack.enter_context(Sandbox(SANDBOX, not_ready=1))
-            config, database = sandbox.config(end_date=None), ROOT / "sandbox.duckdb"
-            config |= {"additional_event_names": ["Charged"], "slice_days": 365}
-            config |= {"project_token": SANDBOX.token}
-        dates = {name: getattr(args, name) for name in ("start_date", "end_date")}
-        config |= {name: day for name, day in dates.items() if day}
-        sync(config, args.database or database, args.streams)
+    args = arguments()
+    try:
+        with contextlib.ExitStack() as stack:
+            run(args, stack)
+    except SyncError as error:
+        sys.exit(f"The sync did not complete. {error}")
+    except KeyboardInterrupt:
+        sys.exit("\nInterrupted. What was committed is kept; the next sync goes on from there.")
+    except BrokenPipeError:  # whoever read the report has seen enough
+        sys.stdout = None
+        sys.exit(1)
+    except OSError as error:
+        sys.exit(f"The sync did not complete. {database_error(Path(), error)}")
 
 
 if __name__ == "__main__":

@@ -3,12 +3,12 @@
 Nothing here is random twice: the same seed and number give the same record on any machine.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import date, datetime, time, timedelta, timezone
 from functools import lru_cache
 from random import Random
-from typing import Any, NamedTuple
+from typing import Any, ClassVar, NamedTuple
 from zlib import crc32
 
 import pytz
@@ -81,9 +81,11 @@ class Account:
     days: int = DAYS
     late: int = LATEST_DAYS
 
+    event_shares: ClassVar[Mapping[str, int]] = EVENTS
+
     def schema(self) -> list[str]:
         """Every event name that the account has ever seen."""
-        return [*EVENTS, *NOT_EXPORTABLE, UNKNOWN, *(f"Rare {n}" for n in range(self.rare))]
+        return [*self.event_shares, *NOT_EXPORTABLE, UNKNOWN, *(f"Rare {n}" for n in range(self.rare))]
 
     def knows(self, event: Any) -> bool:
         """Whether an export of the event can be opened."""
@@ -93,7 +95,7 @@ class Account:
         """Numbers of the profiles that raised `event` from day `first` to `last` (YYYYMMDD)."""
         low, high = (_as_date(day) - self.first_day for day in (first, last))
         shift = self._shift(event)
-        for number in range(0, self.profiles, EVENTS.get(event, self.profiles or 1)):
+        for number in range(0, self.profiles, self.event_shares.get(event, self.profiles or 1)):
             if low.days <= (number * 7919 + shift) % self.days <= high.days:
                 yield number
 
@@ -120,7 +122,7 @@ class Account:
                     "first_seen": 1640995200 + rng.randint(0, 10**6),
                     "last_seen": 1700000000 + rng.randint(0, 10**6),
                 }
-                for event, every in EVENTS.items()
+                for event, every in self.event_shares.items()
                 if number % every == 0
             }
         record["platformInfo"] = self._devices(number, rng, flags)
@@ -302,7 +304,8 @@ def _midnight(day: date, zone: str) -> datetime:
 
 @lru_cache(maxsize=2000)
 def _occurrences_by_day(account: Account, event: str) -> dict[int, list[int]]:
-    times = account.events // EVENTS[event] if event in EVENTS else event.endswith("0") * 1
+    shares = account.event_shares
+    times = account.events // shares[event] if event in shares else event.endswith("0") * 1
     by_day: dict[int, list[int]] = {}
     for number in range(times):
         original = account._original(number)

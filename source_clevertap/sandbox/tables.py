@@ -13,7 +13,6 @@ from typing import Any
 import pytz
 
 from source_clevertap.sandbox.account import (
-    EVENTS,
     NOT_EXPORTABLE,
     UNREADABLE,
     Account,
@@ -186,16 +185,16 @@ def daily_counts(
     account: Account, event: str, first: int, last: int, now: datetime | None = None
 ) -> dict[str, int]:
     """How often an event was raised on each day that it was: by the day that `ts` says."""
-    days = _days(account, event)
-    by_day = Counter(days[n] for n in account.raised(event, 19700101, 99991231, now) if n in days)
+    days = (_day(account, event, n) for n in account.raised(event, 19700101, 99991231, now))
+    by_day = Counter(day for day in days if day)
     return {day: count for day, count in sorted(by_day.items()) if first <= int(day) <= last}
 
 
-@lru_cache(maxsize=2000)
-def _days(account: Account, event: str) -> dict[int, str]:
-    numbers = account.raised(event, 19700101, 99991231)
-    times = {number: account.ts(event, number) for number in numbers}
-    return {number: str(ts)[:8] for number, ts in times.items() if ts not in UNREADABLE}
+@lru_cache(maxsize=1_000_000)
+def _day(account: Account, event: str, number: int) -> str:
+    """The day of an occurrence by its `ts`, YYYYMMDD; "" if that is no time."""
+    ts = account.ts(event, number)
+    return "" if ts in UNREADABLE else str(ts)[:8]
 
 
 def countable(account: Account, event: Any) -> bool:
@@ -205,7 +204,7 @@ def countable(account: Account, event: Any) -> bool:
 
 def profile_count(account: Account, event: str, first: int, last: int) -> int:
     """How many users raised the event."""
-    return sum(1 for _ in account.active(event, first, last)) if event in EVENTS else 0
+    return sum(1 for _ in account.active(event, first, last)) if event in account.event_shares else 0
 
 
 def _iso(moment: datetime) -> str:
