@@ -4,7 +4,7 @@ BIN := .venv/bin
 INSTALL = @command -v $(PYTHON) >/dev/null || { echo "There is no $(PYTHON). Name a Python from 3.10 to 3.14: make $@ PYTHON=python3.12"; exit 1; }; \
   $(PYTHON) requirements/install.py
 
-.PHONY: help sync questions test test-all lint unit integration old-cdk python313 install faults trust audit \
+.PHONY: help sync questions test test-all test-slow lint unit integration old-cdk python313 install faults trust audit \
   bench docs-test image-test no-code lock clean
 
 help: ## this list
@@ -23,6 +23,9 @@ test: install ## lint, unit and integration tests, the old CDK, Python 3.13: som
 
 test-all: install ## all of make test, and what takes longer
 	@$(BIN)/python .ci/suites.py --all
+
+test-slow: install ## only what make test-all adds
+	@$(BIN)/python .ci/suites.py --slow
 
 lint unit integration old-cdk python313: install ## one suite of make test
 	@$(BIN)/python .ci/suites.py $@

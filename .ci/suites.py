@@ -1,6 +1,7 @@
 """Runs the suites of `make test` one after the other, and prints a line for each at the end.
 
-python .ci/suites.py [--all] [SUITE...]: all of them, or those named. --all: the longer tests, too.
+python .ci/suites.py [--all|--slow] [SUITE...]: all of them, or those named. --all: the longer tests,
+too. --slow: these alone.
 """
 
 import re
@@ -12,14 +13,15 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parent.parent
 PYTEST = ["-m", "pytest", "-n", "2"]
 SUITES = ("lint", "unit", "integration", "old-cdk", "python313")
+SLOW = ("integration", "old-cdk")  # those with longer tests
 FOLDERS = {"old-cdk": ".venv-old-cdk", "python313": ".venv-313"}
 # airbyte-cdk 7.23.8 brings no packages of these: their tests need those of make install.
 NOT_ON_OLD_CDK = ["--ignore=integration_tests/test_sync.py", "--ignore=integration_tests/test_trust.py"]
 
 
-def commands(suite: str, everything: bool) -> list[list[str]]:
+def commands(suite: str, tests: str) -> list[list[str]]:
     """The commands of a suite; none if it cannot run here."""
-    python, marked = sys.executable, ["-m", "" if everything else "not slow"]
+    python, marked = sys.executable, ["-m", tests]
     if suite == "lint":
         ruff = [python, "-m", "ruff"]
         return [
@@ -29,7 +31,7 @@ def commands(suite: str, everything: bool) -> list[list[str]]:
         ]
     if suite in ("unit", "integration"):
         return [[python, *PYTEST, *marked, f"{suite}_tests"]]
-    cdk = [*PYTEST, "-m", "cdk" if everything else "cdk and not slow", "-o", f"cache_dir=.cache/{suite}"]
+    cdk = [*PYTEST, "-m", f"cdk and ({tests})" if tests else "cdk", "-o", f"cache_dir=.cache/{suite}"]
     cdk += NOT_ON_OLD_CDK if suite == "old-cdk" else ["unit_tests", "integration_tests/test_faults.py"]
     python = environment(suite)
     return [[python, *cdk]] if python else []
@@ -71,14 +73,14 @@ def run(command: list[str]) -> tuple[int, str]:
 
 def main() -> None:
     """Runs them, and ends with 1 if one failed."""
-    everything = "--all" in sys.argv
-    named = [name for name in sys.argv[1:] if name != "--all"]
+    tests = "" if "--all" in sys.argv else "slow" if "--slow" in sys.argv else "not slow"
+    named = [name for name in sys.argv[1:] if not name.startswith("--")]
     told, failed = [], False
-    for name in named or SUITES:
+    for name in named or (SLOW if tests == "slow" else SUITES):
         print(f"--- {name}", flush=True)
         codes: list[int] = []
         counts: list[str] = []
-        to_run, started = commands(name, everything), time.monotonic()
+        to_run, started = commands(name, tests), time.monotonic()
         for command in to_run:
             code, tail = run(command)
             codes.append(code)

@@ -50,7 +50,7 @@ class Connector:
 
     @contextlib.contextmanager
     def read(self, catalog: Json, states: list[Json]) -> Iterator[Iterator[tuple[Json, int]]]:
-        """The messages of a read, each with its size in bytes. Raises SyncError if it fails without one."""
+        """The messages of a read, with their sizes in bytes. Raises SyncError if it cannot run."""
         self._write("catalog", catalog)
         self._write("state", states)
         with self._started("read", "catalog", "state") as process:

@@ -1,14 +1,12 @@
 """The sandbox's API: what the fact sheet says of CleverTap's exports, quirks and faults included.
 
-Run it (`source-clevertap-sandbox --help`), or use `Sandbox` as a context manager in a test. Besides
+Use `Sandbox` as a context manager in a test (`source-clevertap-sandbox` serves one: cli.py). Besides
 CleverTap's own paths it answers under /_sandbox: `stats`, `truth/profiles`, `truth/events`, `faults`,
 `clock`.
 """
 
-import argparse
 import asyncio
 import base64
-import contextlib
 import hashlib
 import threading
 import time
@@ -23,7 +21,7 @@ import orjson
 import pytz
 from aiohttp import web
 
-from source_clevertap.sandbox.account import ALL_FLAGS, DAYS, NOT_EXPORTABLE, Account, Flags
+from source_clevertap.sandbox.account import ALL_FLAGS, NOT_EXPORTABLE, Account, Flags
 from source_clevertap.sandbox.endpoints import Tables, as_json, fail, refused_dates
 
 SHARDS = 23
@@ -531,48 +529,3 @@ FAULTS: dict[str, FaultAnswer] = {
     "withheld": _answer(_withheld),
     "unauthorized": _answer(lambda _: fail("Invalid Credentials", 401, http=401)),
 }
-
-
-def main() -> None:
-    """Entry point of `source-clevertap-sandbox`."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
-    parser.add_argument("--port", type=int, default=8023)
-    parser.add_argument("--profiles", type=int, default=1000)
-    parser.add_argument("--events", type=int, default=2000, help="occurrences of an event")
-    parser.add_argument("--rare", type=int, default=0, help="more events, with next to nothing in them")
-    parser.add_argument("--days", type=int, default=DAYS, help="days of activity, from 2022-01-01")
-    parser.add_argument("--seed", type=int, default=1)
-    parser.add_argument("--timezone", default="Asia/Kolkata")
-    parser.add_argument("--padding", type=int, default=0, help="extra bytes on each profile")
-    parser.add_argument("--latency", type=float, default=0.0, help="seconds that each answer takes")
-    parser.add_argument("--page-rows", type=int, default=LARGEST_BATCH, help="the most in a page")
-    parser.add_argument("--not-ready", type=int, default=1, help="not-ready answers before a page")
-    parser.add_argument("--prebuild", action="store_true", help="encode all records before serving")
-    parser.add_argument(
-        "--fault",
-        action="append",
-        default=[],
-        type=Fault.parse,
-        metavar="NAME[:TIMES[:PAGE]]",
-        help=f"TIMES a number or always; open-NAME hits the opening POST. {', '.join(FAULTS)}",
-    )
-    args = parser.parse_args()
-    account = Account(
-        args.profiles,
-        args.events,
-        args.seed,
-        args.timezone,
-        padding=args.padding,
-        rare=args.rare,
-        days=args.days,
-    )
-    sandbox = Sandbox(
-        account, args.port, args.not_ready, args.latency, tuple(args.fault), args.page_rows
-    )
-    if args.prebuild:
-        sandbox.prebuild()
-        sandbox.prebuild_events("App Launched", Flags(events=False))
-    print(f"A fake CleverTap of {account.profiles} profiles at {sandbox.url}", flush=True)
-    print(f"account_id {account.account_id}, passcode {account.passcode}", flush=True)
-    with contextlib.suppress(KeyboardInterrupt):
-        asyncio.run(sandbox.serve())

@@ -1,0 +1,277 @@
+"""`make sync` over HTTP into DuckDB: each key once, through kills and full disks, and plain errors."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import date, timezone
+from pathlib import Path
+from typing import Any
+
+import duckdb
+import pytest
+
+from integration_tests import tables
+from integration_tests.connector import ROOT, Json, true_occurrences
+from source_clevertap.sandbox import Account, Fault, Sandbox
+from source_clevertap.sandbox.demo import DemoAccount
+
+ACCOUNT = Account(profiles=300, events=3000, first_day=date(2024, 3, 1), days=30)
+DATES: Json = {"start_date": 20240301, "end_date": 20240330, "slice_days": 5}
+NAMES = ("App Launched", "Charged")
+
+
+@contextmanager
+def started(folder: Path, config: Json | None, *options: str, **variables: str) -> Iterator[Any]:
+    """A process of it, with a database in `folder`."""
+    arguments = ["--database", str(folder / "it.duckdb"), *options]
+    if config is not None:
+        (folder / "config.json").write_text(json.dumps(config))
+        arguments += ["--config", str(folder / "config.json")]
+    environment = {
+        **os.environ,
+        "PYTHONPATH": f"{ROOT / 'integration_tests' / 'fast_clock'}{os.pathsep}{ROOT}",
+        "FAST_CLOCK": "100",
+        "FAST_TIME": "1e6",
+        **variables,
+    }
+    process = subprocess.Popen(
+        [sys.executable, "-m", "source_clevertap.sync", *arguments],
+        env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+    )  # fmt: skip
+    try:
+        yield process
+    finally:
+        process.kill()
+        process.communicate()
+
+
+def sync(folder: Path, config: Json | None, *options: str, **variables: str) -> tuple[int, str, str]:
+    """Exit code, output and errors of a whole run."""
+    with started(folder, config, *options, **variables) as process:
+        out, errors = process.communicate(timeout=240)
+        return process.returncode, out, errors
+
+
+def rows(folder: Path, table: str) -> list[Json]:
+    """What a table holds, as the connector printed it."""
+    with duckdb.connect(str(folder / "it.duckdb"), read_only=True) as connection:
+        answer = connection.sql(f'SELECT * EXCLUDE (_dlt_load_id) FROM "{table}"')  # noqa: S608
+        kinds = dict(zip(answer.columns, map(str, answer.types), strict=True))
+        found = [dict(zip(answer.columns, row, strict=True)) for row in answer.fetchall()]
+    for row in found:
+        for name, value in row.items():
+            if value is not None and kinds[name] == "JSON":
+                row[name] = json.loads(value)
+            elif value is not None and kinds[name].startswith("TIMESTAMP"):
+                row[name] = f"{value.astimezone(timezone.utc):%Y-%m-%dT%H:%M:%SZ}"
+            elif kinds[name] == "DATE" and value is not None:
+                row[name] = value.isoformat()
+    return found
+
+
+def assert_whole(folder: Path, sandbox: Sandbox) -> None:
+    """Every event of the account is there once, as CleverTap sent it, and every profile by its key."""
+    events = rows(folder, "events")
+    keys = [event["event_id"] for event in events]
+    assert len(keys) == len(set(keys))
+    for event in events:  # texts and numbers share these columns until they have one type
+        event.pop("ts")
+        event.pop("identity")
+    truth = true_occurrences(sandbox.account, NAMES, 20240301, 20240330)
+    assert len(events) == truth.total()
+    came = {
+        (e["event_name"], e["event_time"], json.dumps(e["event_props"], sort_keys=True)) for e in events
+    }
+    assert came == {
+        (name, moment, json.dumps(json.loads(text)["event_props"], sort_keys=True))
+        for name, moment, text in truth
+    }
+    profiles = [profile["object_id"] for profile in rows(folder, "profiles")]
+    expected = {row["key"] for name in NAMES for row in ACCOUNT.truth(name, 20240301, 20240330)}
+    assert len(profiles) == len(set(profiles))
+    assert set(profiles) == expected
+
+
+def config(sandbox: Sandbox, **changes: Any) -> Json:
+    return sandbox.config(additional_event_names=[NAMES[1]], **{**DATES, **changes})
+
+
+def test_two_syncs_land_each_key_once_and_say_so(tmp_path: Path) -> None:
+    with Sandbox(ACCOUNT, faults=(Fault("dead_cursor", 1, 1),), page_rows=230) as sandbox:
+        first = sync(tmp_path, config(sandbox, end_date=20240320))
+        requests = len(sandbox.requests)
+        second = sync(tmp_path, config(sandbox))
+        assert_whole(tmp_path, sandbox)
+
+    for code, out, errors in (first, second):
+        assert code == 0, errors
+        assert out.count("each key once") > 8
+        assert "no day differs" in out
+        assert "Three new rows of events" in out
+        assert errors == ""
+    assert len(sandbox.requests) - requests < requests
+    for stream in ("campaigns", "content_blocks", "daily_event_counts"):
+        truth = tables.truth(stream, ACCOUNT, NAMES, 20240301, 20240330)
+        came = tables.keyed(stream, rows(tmp_path, stream))
+        assert came.keys() == truth.keys(), stream
+
+
+@pytest.mark.parametrize("by", [signal.SIGKILL, pytest.param(signal.SIGINT, marks=pytest.mark.slow)])
+def test_a_sync_that_is_stopped_keeps_what_was_committed_and_the_next_completes_it(
+    tmp_path: Path, by: signal.Signals
+) -> None:
+    with Sandbox(ACCOUNT, page_rows=230) as sandbox:
+        settings, streams = config(sandbox), ("--streams", "events", "profiles")
+        with started(tmp_path, settings, *streams, "--commit-rows", "500") as process:
+            commits = 0
+            while commits < 3:
+                commits += "committed" in process.stdout.readline()
+            process.send_signal(by)
+            _, errors = process.communicate(timeout=60)
+        assert process.returncode != 0
+        assert (by is signal.SIGKILL) or errors.strip().startswith("Interrupted. What was committed")
+        kept = len(rows(tmp_path, "events"))
+        assert sync(tmp_path, settings, *streams)[0] == 0
+        assert_whole(tmp_path, sandbox)
+
+    assert kept >= 500
+
+
+@pytest.mark.slow
+def test_a_full_disk_is_told_and_the_next_sync_completes_it(tmp_path: Path) -> None:
+    with Sandbox(ACCOUNT, page_rows=230) as sandbox:
+        settings, streams = config(sandbox), ("--streams", "events", "profiles")
+        code, _, errors = sync(tmp_path, settings, *streams, FILE_BYTES="2000000")
+        assert code == 1
+        assert "The disk is full." in errors
+        assert sync(tmp_path, settings, *streams)[0] == 0
+        assert_whole(tmp_path, sandbox)
+
+
+@pytest.mark.slow
+def test_a_full_refresh_drops_what_is_gone_only_when_it_has_ended_well(tmp_path: Path) -> None:
+    streams = ("--streams", "profiles", "--full-refresh")
+    with Sandbox(ACCOUNT, page_rows=230) as sandbox:
+        assert sync(tmp_path, config(sandbox), *streams)[0] == 0
+        whole = len(rows(tmp_path, "profiles"))
+        sandbox.faults = [Fault("fail_with_records", 1, 0)]
+        code, _, errors = sync(tmp_path, config(sandbox, end_date=20240310), *streams)
+        assert code == 1
+        assert "Shard 7 unavailable" in errors
+        assert len(rows(tmp_path, "profiles")) == whole
+        sandbox.faults = []
+        assert sync(tmp_path, config(sandbox, end_date=20240310), *streams)[0] == 0
+        fewer = {row["object_id"] for row in rows(tmp_path, "profiles")}
+
+    assert fewer == {row["key"] for name in NAMES for row in ACCOUNT.truth(name, 20240301, 20240310)}
+    assert len(fewer) < whole
+
+
+def test_the_demo_account_lands_and_the_views_answer_what_it_holds(tmp_path: Path) -> None:
+    code, out, errors = sync(
+        tmp_path, None, "--sandbox", "--start-date", "20260701", "--end-date", "20260720", FAST_TIME="1"
+    )
+    asked = [sys.executable, "-m", "source_clevertap.questions", str(tmp_path / "it.duckdb")]
+    answers = subprocess.run(asked, capture_output=True, text=True, check=True).stdout
+
+    assert code == 0, errors
+    assert "no day differs" in out
+    assert answers.count("-- ") > 3
+    account = DemoAccount()
+    days = (20260701, 20260720)
+    charged = [account.event("Charged", n) for n in account.raised("Charged", *days)]
+    events = [account.event(e, n) for e in account.event_shares for n in account.raised(e, *days)]
+    users = {row["record"].get("identity") for row in account.truth("App Launched", *days)} - {None}
+    active: dict[str, set[str]] = {}
+    for event in events:
+        profile = event["profile"]
+        active.setdefault(str(event["ts"])[:8], set()).add(profile.get("identity", profile["objectId"]))
+    with duckdb.connect(str(tmp_path / "it.duckdb"), read_only=True) as connection:
+        (amount,) = connection.sql("SELECT sum(amount) FROM charges").fetchall()[0]
+        by_day = connection.sql(
+            "SELECT strftime(day, '%Y%m%d'), users FROM daily_active_users"
+        ).fetchall()
+        assert amount == pytest.approx(sum(e["event_props"]["Amount"] for e in charged))
+        assert dict(by_day) == {day: len(people) for day, people in active.items()}
+        assert {i for (i,) in connection.sql("SELECT identity FROM users").fetchall()} == users
+        devices = connection.sql("SELECT object_id FROM device_users").fetchall()
+        assert {device for (device,) in devices} == {e["profile"]["objectId"] for e in events}
+        messages = connection.sql("SELECT message_id FROM message_performance").fetchall()
+        assert len(messages) == len(
+            tables.truth("message_reports", account, first=days[0], last=days[1])
+        )
+
+
+@pytest.mark.parametrize(
+    ("content", "words"),
+    [(None, "There is no file"), ("{", "is not JSON"), ("[1]", "is not a JSON object")],
+)
+def test_a_file_of_settings_that_cannot_be_used_is_one_line(
+    tmp_path: Path, content: str | None, words: str
+) -> None:
+    path = tmp_path / "config.json"
+    if content is not None:
+        path.write_text(content)
+
+    code, _, errors = sync(tmp_path, None, "--config", str(path))
+
+    assert code == 1
+    assert words in errors
+    assert len(errors.splitlines()) == 1
+    assert not (tmp_path / "it.duckdb").exists()
+
+
+def test_what_else_goes_wrong_is_one_line(tmp_path: Path) -> None:
+    with Sandbox(ACCOUNT) as sandbox:
+        settings = config(sandbox)
+        wrong = sync(tmp_path, {**settings, "passcode": "wrong"})
+        unknown = sync(tmp_path, settings, "--streams", "eventz")
+    unreachable = sync(tmp_path, settings)  # the sandbox has gone
+    held = tmp_path / "it.duckdb"
+    with duckdb.connect(str(held)):
+        locked = sync(tmp_path, settings)
+    held.write_text("no database")
+    other = sync(tmp_path, settings)
+
+    for (code, _, errors), words in (
+        (wrong, "credentials or region"),
+        (unknown, "There is no stream eventz. There are: profiles, events"),
+        (unreachable, "could not be reached"),
+        (locked, "is open in another program"),
+        (other, "is not a DuckDB file"),
+    ):
+        assert code == 1
+        assert words in errors
+        assert len(errors.splitlines()) == 1, errors
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        ([], "No command. Type: source-clevertap"),
+        (["check", "--config", "nowhere.json"], "There is no file nowhere.json"),
+        (["check", "--config", "broken.json"], "is not JSON"),
+        (["check", "--config", "list.json"], "does not hold a JSON object"),
+    ],
+)
+def test_the_connectors_command_says_what_is_wrong_with_its_files(
+    tmp_path: Path, options: list[str], words: str
+) -> None:
+    (tmp_path / "broken.json").write_text("{")
+    (tmp_path / "list.json").write_text("[]")
+
+    done = subprocess.run(
+        [sys.executable, "-m", "source_clevertap", *options],
+        cwd=tmp_path, capture_output=True, text=True,
+        env={**os.environ, "PYTHONPATH": str(ROOT)}, check=False,
+    )  # fmt: skip
+
+    traces = [json.loads(line) for line in done.stdout.splitlines() if '"type":"TRACE"' in line]
+    assert done.returncode == 1
+    assert traces[0]["trace"]["error"]["failure_type"] == "config_error"
+    assert words in traces[0]["trace"]["error"]["message"]
+    assert "Something went wrong" not in done.stdout

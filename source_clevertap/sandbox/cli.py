@@ -1,0 +1,67 @@
+"""The command `source-clevertap-sandbox`: serves a fake CleverTap until Ctrl-C."""
+
+import argparse
+import asyncio
+import contextlib
+import json
+import sys
+
+try:
+    import aiohttp  # noqa: F401
+except ImportError:
+    sys.exit("The sandbox needs aiohttp. Type: pip install 'source-clevertap[sandbox]'")
+
+from source_clevertap.sandbox.account import DAYS, Account, Flags
+from source_clevertap.sandbox.server import FAULTS, LARGEST_BATCH, Fault, Sandbox
+
+COMMANDS = """With them in config.json, in another terminal:
+  source-clevertap check --config config.json
+  source-clevertap discover --config config.json
+  make sync SYNC="--config config.json"
+Ctrl-C ends it."""
+
+
+def main() -> None:
+    """Entry point of `source-clevertap-sandbox`."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
+    parser.add_argument("--port", type=int, default=8023)
+    parser.add_argument("--profiles", type=int, default=1000)
+    parser.add_argument("--events", type=int, default=2000, help="occurrences of an event")
+    parser.add_argument("--rare", type=int, default=0, help="more events, with next to nothing in them")
+    parser.add_argument("--days", type=int, default=DAYS, help="days of activity, from 2022-01-01")
+    parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--timezone", default="Asia/Kolkata")
+    parser.add_argument("--padding", type=int, default=0, help="extra bytes on each profile")
+    parser.add_argument("--latency", type=float, default=0.0, help="seconds that each answer takes")
+    parser.add_argument("--page-rows", type=int, default=LARGEST_BATCH, help="the most in a page")
+    parser.add_argument("--not-ready", type=int, default=1, help="not-ready answers before a page")
+    parser.add_argument("--prebuild", action="store_true", help="encode all records before serving")
+    parser.add_argument(
+        "--fault",
+        action="append",
+        default=[],
+        type=Fault.parse,
+        metavar="NAME[:TIMES[:PAGE]]",
+        help=f"TIMES a number or always; open-NAME hits the opening POST. {', '.join(FAULTS)}",
+    )
+    args = parser.parse_args()
+    account = Account(
+        args.profiles,
+        args.events,
+        args.seed,
+        args.timezone,
+        padding=args.padding,
+        rare=args.rare,
+        days=args.days,
+    )
+    sandbox = Sandbox(
+        account, args.port, args.not_ready, args.latency, tuple(args.fault), args.page_rows
+    )
+    if args.prebuild:
+        sandbox.prebuild()
+        sandbox.prebuild_events("App Launched", Flags(events=False))
+    config = json.dumps(sandbox.config(end_date=None), indent=2)
+    print(f"A fake CleverTap of {account.profiles} profiles at {sandbox.url}. Its settings:\n{config}")
+    print(f"{COMMANDS}", flush=True)
+    with contextlib.suppress(KeyboardInterrupt):
+        asyncio.run(sandbox.serve())
