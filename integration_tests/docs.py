@@ -1,4 +1,4 @@
-"""`make docs-test`: what the documents tell users to type, typed (it needs what `make sync` installs).
+"""`make docs-test`: what the documents tell users to type, typed, with PyAirbyte.
 
 Not run, for there is no Docker engine and no Airbyte here: docker build and push (`make image-test`
 builds the Dockerfile with buildah), the clicks in Airbyte, its API, and Terraform.
@@ -56,29 +56,6 @@ def test_the_example_of_pyairbyte_delivers_every_event(tmp_path: Path) -> None:
     ids = warehouse.sql("SELECT count(DISTINCT event_id) FROM main.events").fetchone()
     assert ids == (533,)
     assert len([line for line in example.read_text().splitlines() if line]) < 15
-
-
-def test_make_sync_reads_the_streams_and_days_asked_for_and_the_questions_are_answered(
-    tmp_path: Path,
-) -> None:
-    duckdb = pytest.importorskip("duckdb")
-    database = tmp_path / "some.duckdb"
-    streams = ["events", "profiles", "message_reports"]
-    with Sandbox(ACCOUNT) as sandbox:
-        config = settings(sandbox, tmp_path)
-        options = f"--config {config} --database {database} --start-date 20220201 --end-date 20230630"
-        told = typed(f"make sync SYNC='{options} --streams {' '.join(streams)}'", ROOT)
-        days = (20220201, 20230630)
-        expected = len(ACCOUNT.raised("App Launched", *days))
-
-    assert "Completeness" not in told
-    warehouse = duckdb.connect(str(database), read_only=True)
-    tables = {name for (name,) in warehouse.sql("SELECT table_name FROM duckdb_tables()").fetchall()}
-    assert {table for table in tables if not table.startswith("_airbyte")} == set(streams)
-    assert warehouse.sql("SELECT count(*) FROM events").fetchone() == (expected,)
-    assert expected > 100
-    for question in (ROOT / "examples/questions.sql").read_text().split(";")[:-1]:
-        assert len(warehouse.sql(question).fetchall()) > 2
 
 
 def test_the_commands_by_hand_work_with_the_settings_of_the_readme(tmp_path: Path) -> None:
