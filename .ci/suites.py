@@ -32,7 +32,7 @@ def commands(suite: str, tests: str) -> list[list[str]]:
     if suite in ("unit", "integration"):
         return [[python, *PYTEST, *marked, f"{suite}_tests"]]
     cdk = [*PYTEST, "-m", f"cdk and ({tests})" if tests else "cdk", "-o", f"cache_dir=.cache/{suite}"]
-    cdk += NOT_ON_OLD_CDK if suite == "old-cdk" else ["unit_tests", "integration_tests/test_faults.py"]
+    cdk += NOT_ON_OLD_CDK if suite == "old-cdk" else ["unit_tests"]
     python = environment(suite)
     return [[python, *cdk]] if python else []
 

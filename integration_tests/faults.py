@@ -223,6 +223,8 @@ def outcome(case: Case) -> tuple[str, str]:
             sandbox.prebuild()
             sandbox.prebuild_events(EVENT, Flags(events=False))
         config, streams = sandbox.config(project_token=account.token, **case.dates), (case.stream,)
+        if case.stream in tables.STREAMS and not case.no_code:  # many windows, of which each waits
+            config["max_wait_minutes"] = 3
         if "hang" in case.faults:  # a real process: time-outs of sockets are no waits of ours
             output = run("read", config, streams=streams, speed=case.speed, no_code=case.no_code)
         else:

@@ -163,7 +163,15 @@ def test_the_builder_test_reads(
     assert_is_a_whole_read(message["record"]["data"], sandbox, stream)
 
 
-@pytest.mark.parametrize("stream", tables.STREAMS)
+@pytest.mark.parametrize(
+    "stream",
+    [
+        name
+        if name in ("message_reports", "daily_event_counts")
+        else pytest.param(name, marks=pytest.mark.slow)
+        for name in tables.STREAMS
+    ],
+)
 def test_the_builder_test_reads_a_table(sandbox: Sandbox, tmp_path: Path, stream: str) -> None:
     config = sandbox.config(project_token=sandbox.account.token, **MONTH)
 

@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 from integration_tests.connector import by_key, run
+from integration_tests.trust.inprocess import Clock, sync
 from source_clevertap.sandbox import Account, Fault, Sandbox
 from source_clevertap.sandbox.account import ALL_FLAGS, EVENTS, NOT_EXPORTABLE, Flags
 
@@ -61,7 +62,7 @@ def test_discover_offers_both_exports_with_key_and_cursor(sandbox: Sandbox) -> N
 
 @pytest.mark.parametrize("event", EVENTS)
 def test_read_delivers_every_profile_of_any_event(sandbox: Sandbox, event: str) -> None:
-    output = run("read", sandbox.config(event_name=event))
+    output = sync(Clock(sandbox), sandbox.config(event_name=event), ("profiles",))
 
     assert output.exit_code == 0, output.error
     assert by_key(output.records) == truth(sandbox, event)
@@ -128,7 +129,7 @@ def test_check_and_read_refuse_what_the_user_can_mend(
     sandbox: Sandbox, changes: dict[str, Any], words: str
 ) -> None:
     checked = run("check", sandbox.config(**changes))
-    read = run("read", sandbox.config(**changes))
+    read = sync(Clock(sandbox), sandbox.config(**changes), ("profiles",))
 
     assert checked.status["status"] == "FAILED"
     assert words in checked.status["message"]

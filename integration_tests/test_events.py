@@ -83,7 +83,7 @@ def test_ten_daily_syncs_with_late_rows_end_as_one_full_read(zone: str) -> None:
 
 
 @pytest.mark.parametrize("kills", [4, pytest.param(20, marks=pytest.mark.slow)])
-@pytest.mark.parametrize("no_code", [False, True])
+@pytest.mark.parametrize("no_code", [False, pytest.param(True, marks=pytest.mark.slow)])
 def test_a_sync_killed_again_and_again_and_resumed_loses_nothing(kills: int, no_code: bool) -> None:
     account = Account(profiles=300, events=9000, first_day=date(2024, 3, 1), days=30)
     truth = (true_deliveries if no_code else true_occurrences)(account, NAMES)

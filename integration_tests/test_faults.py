@@ -5,7 +5,12 @@ import pytest
 from integration_tests.faults import Case, no_code, outcome, share
 
 OURS = list(share())
-NO_CODE = [case for case in no_code(OURS) if case.stream != "events"]
+LONG = "empty_object:always, message_reports"  # stock windows wait one after the other
+NO_CODE = [
+    pytest.param(case, marks=pytest.mark.slow) if case.name == LONG else case
+    for case in no_code(OURS)
+    if case.stream != "events"
+]
 
 
 @pytest.mark.cdk

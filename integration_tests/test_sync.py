@@ -234,6 +234,7 @@ def test_a_file_of_settings_that_cannot_be_used_is_one_line(
     assert not (tmp_path / "it.duckdb").exists()
 
 
+@pytest.mark.slow
 def test_what_else_goes_wrong_is_one_line(tmp_path: Path) -> None:
     with Sandbox(ACCOUNT) as sandbox:
         settings = config(sandbox)

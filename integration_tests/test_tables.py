@@ -10,8 +10,9 @@ from typing import Any
 
 import pytest
 
-from integration_tests.connector import Output, run
+from integration_tests.connector import Json, Output, run
 from integration_tests.tables import KEYS, STREAMS, keyed, truth
+from integration_tests.trust.inprocess import Clock, sync
 from source_clevertap.run import definition_file
 from source_clevertap.sandbox import Account, Fault, Sandbox
 from source_clevertap.sandbox.account import EVENTS, NOT_EXPORTABLE, UNKNOWN
@@ -33,9 +34,16 @@ def told(output: Output, level: str = "WARN") -> list[str]:
     return [log["message"] for log in output.logs if log["level"] == level]
 
 
+def read(
+    sandbox: Sandbox, settings: Json, streams: tuple[str, ...], state: list[Json] | None = None
+) -> Output:
+    """In this process: the command itself is started where a test looks at the log."""
+    return sync(Clock(sandbox), settings, streams, state)
+
+
 @pytest.mark.parametrize("stream", STREAMS)
 def test_every_row_comes_as_the_account_has_it(sandbox: Sandbox, stream: str) -> None:
-    output = run("read", config(sandbox), streams=(stream,))
+    output = read(sandbox, config(sandbox), (stream,))
 
     assert output.exit_code == 0, output.error
     assert keyed(stream, output.records) == truth(stream, ACCOUNT)
@@ -94,7 +102,7 @@ def test_catalogs_are_offered_only_with_a_token(sandbox: Sandbox) -> None:
 
 
 def test_a_wrong_token_is_told_as_such_and_the_other_streams_come(sandbox: Sandbox) -> None:
-    output = run("read", config(sandbox, project_token="nope"), streams=("catalogs", "category_groups"))
+    output = read(sandbox, config(sandbox, project_token="nope"), ("catalogs", "category_groups"))
 
     assert output.exit_code
     assert output.error[0] == "config_error"
@@ -118,7 +126,7 @@ def test_a_feature_that_is_off_is_skipped_with_a_warning() -> None:
 @pytest.mark.parametrize("stream", STREAMS)
 def test_wrong_credentials_are_no_feature_that_is_off(stream: str) -> None:
     with Sandbox(ACCOUNT, features_off=("content_blocks", "catalogs")) as sandbox:
-        output = run("read", config(sandbox, passcode="wrong", project_token="wrong"), streams=(stream,))
+        output = read(sandbox, config(sandbox, passcode="wrong", project_token="wrong"), (stream,))
 
     assert output.exit_code
     assert output.error[0] == "config_error"
@@ -162,8 +170,8 @@ def test_reports_whose_counts_move_come_again_until_they_rest() -> None:
 
 
 def test_content_blocks_go_on_from_the_last_change(sandbox: Sandbox) -> None:
-    first = run("read", config(sandbox), streams=("content_blocks",))
-    second = run("read", config(sandbox), streams=("content_blocks",), state=first.state)
+    first = read(sandbox, config(sandbox), ("content_blocks",))
+    second = read(sandbox, config(sandbox), ("content_blocks",), first.state)
 
     newest = max(row["updatedAt"] for row in first.records)
     assert [row["updatedAt"] for row in second.records] == [newest]
@@ -174,9 +182,9 @@ def test_counts_go_on_from_the_last_day_and_its_lookback() -> None:
     names = ["App Launched", "Charged"]
     with Sandbox(Account(profiles=20, events=6000)) as sandbox:
         settings = config(sandbox, additional_event_names=["Charged"], end_date=20250101)
-        first = run("read", settings, streams=("daily_event_counts",))
+        first = read(sandbox, settings, ("daily_event_counts",))
         settings["end_date"] = 20250110
-        second = run("read", settings, streams=("daily_event_counts",), state=first.state)
+        second = read(sandbox, settings, ("daily_event_counts",), first.state)
         whole = truth("daily_event_counts", sandbox.account, names, last=20250110)
 
     assert keyed("daily_event_counts", [*first.records, *second.records]) == whole
@@ -202,7 +210,7 @@ def test_all_events_are_counted_and_what_is_no_event_is_named_once(sandbox: Sand
 def test_campaigns_are_listed_twelve_months_ahead(sandbox: Sandbox) -> None:
     settings = config(sandbox, start_date=20260101, end_date=None)
 
-    output = run("read", settings, streams=("campaigns",))
+    output = read(sandbox, settings, ("campaigns",))
 
     ahead = f"{datetime.now(timezone.utc) + timedelta(365):%Y%m%d}"
     expected = truth("campaigns", ACCOUNT, first=20260101, last=int(ahead))
@@ -223,7 +231,7 @@ def test_campaigns_without_a_report_are_counted_in_one_line(sandbox: Sandbox) ->
 def test_reports_are_asked_for_once_each(sandbox: Sandbox) -> None:
     sandbox.requests.clear()
 
-    run("read", config(sandbox), streams=("campaign_reports",))
+    read(sandbox, config(sandbox), ("campaign_reports",))
 
     bodies = [json.loads(r["body"]) for r in sandbox.requests if r["path"] == "/1/targets/result.json"]
     assert len(bodies) == len({body["id"] for body in bodies}) == len(truth("campaigns", ACCOUNT))
@@ -253,7 +261,7 @@ def test_the_completeness_query_finds_no_difference_where_there_is_none(
 ) -> None:
     with Sandbox(Account(profiles=30, events=3000, timezone=zone)) as sandbox:
         settings = config(sandbox, additional_event_names=["Charged"])
-        output = run("read", settings, streams=("events", "daily_event_counts"))
+        output = read(sandbox, settings, ("events", "daily_event_counts"))
 
     assert output.exit_code == 0, output.error
     assert len(output.events) == 4000
@@ -263,7 +271,7 @@ def test_the_completeness_query_finds_no_difference_where_there_is_none(
 def test_the_completeness_query_names_the_days_that_differ(tmp_path: Path) -> None:
     account = Account(profiles=30, events=3000)
     with Sandbox(account, faults=(Fault("withheld", 1, page=1),), page_rows=23) as sandbox:
-        output = run("read", config(sandbox), streams=("events", "daily_event_counts"))
+        output = read(sandbox, config(sandbox), ("events", "daily_event_counts"))
 
     days = differing_days(output, tmp_path)
 

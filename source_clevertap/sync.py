@@ -14,6 +14,7 @@ import tempfile
 import time
 from collections import defaultdict
 from collections.abc import Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import IO, Any
 
@@ -125,8 +126,10 @@ def sync(
         landing = opened(database)
         connector = Connector(Path(stack.enter_context(tempfile.TemporaryDirectory())), config)
         print("Checking the connection", flush=True)
-        check(connector)
-        streams = selected(connector, names)
+        with ThreadPoolExecutor(1) as pool:
+            found = pool.submit(selected, connector, names)
+            check(connector)
+            streams = found.result()
         progress = Progress(sys.stdout)
         try:
             land(connector, landing, streams, progress, full_refresh, commit_rows)
