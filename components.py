@@ -464,18 +464,16 @@ def _is_like_a_cursor(name: str, value: Any) -> bool:
 def rows_of(response: requests.Response, key: str, kind: str) -> list[Any] | None:
     """The rows of a whole answer of another endpoint than the exports; None if it is not whole.
 
-    `key` is where they lie; `*` is the only list that the answer has, where no page tells its name.
-    `kind` is what must lie there: a `list` of objects (its `total_results`, if told, must have come, and
-    an empty page must not lie before its `total`); an `optional_list`, which is left out if it is empty;
-    `days`, a count for each YYYYMMDD; a `number`; an `object`.
+    `key` is where they lie. `kind` is what must lie there: a `list` of objects (its `total_results`, if
+    told, must have come, and an empty page must not lie before its `total`); an `optional_list`, which
+    is left out if it is empty; `days`, a count for each YYYYMMDD; an `object`.
     """
     page = _answer(response)
     if page is None or page.get("status", "success" if kind == "list" else None) != "success":
         return None
-    lists = [value for value in page.values() if isinstance(value, list)]
-    value = page.get(key) if key != "*" else lists[0] if len(lists) == 1 else None
-    if kind == "optional_list" and key not in page:
-        value = [] if not any(lists) else None  # (rows under another name)
+    value = page.get(key)
+    if kind == "optional_list" and key not in page:  # (rows under another name are not none)
+        value = None if any(isinstance(other, list) and other for other in page.values()) else []
     if kind in ("list", "optional_list"):
         total = page.get("total_results") or 0
         if not isinstance(value, list) or not all(isinstance(row, dict) for row in value):
@@ -489,8 +487,7 @@ def rows_of(response: requests.Response, key: str, kind: str) -> list[Any] | Non
         if not all(map(_is_date, value)):
             return None
         return [{"date": f"{d[:4]}-{d[4:6]}-{d[6:]}", "count": value[d]} for d in sorted(value)]
-    whole = _is_count(value) if kind == "number" else isinstance(value, dict)
-    return [{key: value}] if whole else None
+    return [{key: value}] if isinstance(value, dict) else None
 
 
 def _is_midway(page: Page) -> bool:
@@ -532,7 +529,7 @@ class AnswerRequester:
     def __post_init__(self) -> None:
         guard(self.open)
         # The CDK masks a secret as it was typed, but prints headers with quotes and such escaped.
-        for name in ("passcode", "project_token", "pii_salt"):
+        for name in ("passcode", "pii_salt"):
             printed = repr(str(self.config.get(name) or ""))[1:-1]
             for escaped in (printed, json.dumps(printed)[1:-1]) if printed else ():
                 add_to_secrets(escaped)
@@ -1326,11 +1323,11 @@ def _setting_problems(config: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
     for name, where in REQUIRED.items():
         if name not in config:
             yield name, f"{name} is missing. {where}"
-    for name in ("account_id", "passcode", "project_token"):
+    for name in ("account_id", "passcode"):
         # What an HTTP header can carry. The value may be a secret: it is not repeated.
         if not re.fullmatch("[!-~]([ -~]*[!-~])?", str(config.get(name, "-"))):
             yield name, f"{name} has a space at an end, or a letter that is not ASCII. Copy it again."
-    for name in ("account_id", "passcode", "project_token", "event_name", "pii_salt"):
+    for name in ("account_id", "passcode", "event_name", "pii_salt"):
         if not isinstance(config.get(name, ""), str):
             yield name, f"{name} must be text, in quotes."
     for name in ("additional_event_names", "excluded_event_names"):

@@ -226,11 +226,6 @@ def _until(lines: Iterable[str], kind: str, count: int) -> Iterator[str]:
         yield line
 
 
-def everything(sandbox: Sandbox) -> Json:
-    """A configuration with which every stream is offered."""
-    return sandbox.config(project_token=sandbox.account.token)
-
-
 def as_sent(record: Mapping[str, Any], stream: str = "profiles") -> Json:
     """A record without what the connector added to it."""
     return {name: value for name, value in record.items() if name not in ADDED_FIELDS[stream]}

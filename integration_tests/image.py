@@ -11,7 +11,7 @@ import sys
 import tempfile
 from pathlib import Path
 
-from integration_tests.connector import ROOT, Output, assert_is_all, everything
+from integration_tests.connector import ROOT, Output, assert_is_all
 from source_clevertap.sandbox import Account, Sandbox
 
 IMAGE = "localhost/source-clevertap:dev"
@@ -71,7 +71,7 @@ def main() -> None:
         Sandbox(Account(profiles=6000), not_ready=1) as sandbox,
     ):
         Path(folder).chmod(0o755)
-        Path(folder, "config.json").write_text(json.dumps(everything(sandbox)))
+        Path(folder, "config.json").write_text(json.dumps(sandbox.config()))
         catalog = (ROOT / "integration_tests" / "configured_catalog.json").read_text()
         Path(folder, "catalog.json").write_text(catalog)
         assert run("spec").spec["connectionSpecification"]["title"] == "CleverTap"

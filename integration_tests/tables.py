@@ -19,8 +19,6 @@ KEYS = {
     "content_blocks": ("id",),
     "category_groups": ("key",),
     "daily_event_counts": ("event_name", "date"),
-    "profile_counts": ("event_name", "from", "to"),
-    "catalogs": ("id",),
 }
 STREAMS = tuple(KEYS)
 
@@ -36,7 +34,7 @@ def truth(
     """What a complete read of a stream must deliver."""
     now = now or datetime.now(timezone.utc)
     match stream:
-        case "event_schema" | "user_properties" | "content_blocks" | "category_groups" | "catalogs":
+        case "event_schema" | "user_properties" | "content_blocks" | "category_groups":
             rows = getattr(tables, stream)(account)
         case "campaigns" | "campaign_reports":
             rows = getattr(tables, stream)(account, first, last)
@@ -51,16 +49,6 @@ def truth(
                 {"event_name": event, "date": f"{day[:4]}-{day[4:6]}-{day[6:]}", "count": count}
                 for event in events
                 for day, count in tables.daily_counts(account, event, first, last, now).items()
-            ]
-        case "profile_counts":
-            rows = [
-                {
-                    "event_name": event,
-                    "from": first,
-                    "to": last,
-                    "count": tables.profile_count(account, event, first, last),
-                }
-                for event in events
             ]
         case _:
             raise ValueError(stream)

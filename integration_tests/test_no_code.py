@@ -28,7 +28,7 @@ from source_clevertap.sandbox.account import Flags
 pytestmark = pytest.mark.cdk
 
 MANIFEST = yaml.safe_load(NO_CODE.read_text(encoding="utf-8"))
-MISSING = {"daily_event_counts", "profile_counts"}
+MISSING = {"daily_event_counts"}
 UNDECLARED = {
     "all_events",
     "excluded_event_names",
@@ -94,7 +94,7 @@ def test_streams_fields_and_settings_are_those_of_the_other_but_for_what_its_hea
 
 def test_discover_offers_the_streams_with_their_keys_and_cursors() -> None:
     with Sandbox(Account(profiles=10)) as sandbox:
-        config = sandbox.config(project_token=sandbox.account.token)
+        config = sandbox.config()
         offered = run("discover", config, no_code=True).catalog["streams"]
         ours = run("discover", config).catalog["streams"]
 
@@ -122,7 +122,7 @@ def test_a_read_of_all_streams_is_the_truth() -> None:
     streams = ("profiles", "events", *(name for name in tables.STREAMS if name not in MISSING))
     with Sandbox(account, not_ready=1, page_rows=230) as sandbox:
         names: Json = {"additional_event_names": [NAMES[1], NAMES[0]]}
-        output = read(sandbox, *streams, project_token=account.token, slice_days=90, **names)
+        output = read(sandbox, *streams, slice_days=90, **names)
 
     assert output.exit_code == 0, output.error
     assert sandbox.max_in_flight <= 3
@@ -222,10 +222,10 @@ def test_a_refused_opening_or_page_is_no_end_of_an_export(fault: str) -> None:
     assert words in output.stdout
 
 
-@pytest.mark.parametrize("stream", ["content_blocks", "catalogs"])
-def test_a_feature_that_is_off_fails_and_is_told(stream: str) -> None:
+def test_a_feature_that_is_off_fails_and_is_told() -> None:
+    stream = "content_blocks"
     with Sandbox(Account(profiles=10), features_off=(stream,)) as sandbox:
-        output = read(sandbox, stream, project_token=sandbox.account.token)
+        output = read(sandbox, stream)
 
     assert output.exit_code
     assert output.error[0] == "config_error"
@@ -235,7 +235,7 @@ def test_a_feature_that_is_off_fails_and_is_told(stream: str) -> None:
 def test_the_builder_test_reads_every_stream_where_no_code_may_run() -> None:
     account = Account(profiles=300, events=9000)
     with Sandbox(account) as sandbox, manifest_server(unsafe_code=False) as url:
-        config = sandbox.config(project_token=account.token, **MONTH)
+        config = sandbox.config(**MONTH)
         asked = {"manifest": MANIFEST, "config": config}
         checked = post(f"{url}/check", asked)
         came = {

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from integration_tests.connector import ROOT, Output, assert_is_all, everything
+from integration_tests.connector import ROOT, Output, assert_is_all
 from source_clevertap.sandbox import Account, Sandbox
 
 CATALOG = str(ROOT / "integration_tests" / "configured_catalog.json")
@@ -35,7 +35,7 @@ def test_the_wheel_reads_with_the_files_bundled_in_it(tmp_path: Path) -> None:
         assert (site / "source_clevertap" / name).read_bytes() == (ROOT / name).read_bytes()
 
     with Sandbox(Account(profiles=300)) as sandbox:
-        (tmp_path / "config.json").write_text(json.dumps(everything(sandbox)))
+        (tmp_path / "config.json").write_text(json.dumps(sandbox.config()))
         run = (
             "import sys; sys.path.insert(0, sys.argv.pop(1)); import source_clevertap.run as r; r.run()"
         )
@@ -48,7 +48,7 @@ def test_the_wheel_reads_with_the_files_bundled_in_it(tmp_path: Path) -> None:
 def test_the_entry_point_of_the_manifest_only_image_reads(tmp_path: Path) -> None:
     entry = str(Path(sys.executable).with_name("source-declarative-manifest"))
     with Sandbox(Account(profiles=300)) as sandbox:
-        (tmp_path / "config.json").write_text(json.dumps(everything(sandbox)))
+        (tmp_path / "config.json").write_text(json.dumps(sandbox.config()))
         output = launch(
             [entry, "read", "--config", "config.json", "--catalog", CATALOG,
              "--manifest-path", str(ROOT / "manifest.yaml"),

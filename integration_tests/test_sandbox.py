@@ -317,25 +317,11 @@ def test_content_blocks_ask_for_milliseconds_and_count_pages_from_one(sandbox: S
     assert len(call(sandbox, f"updatedFrom={newest}", None, path)[1]["contentBlocks"]) == 1
 
 
-def test_catalogs_ask_for_other_credentials_and_count_pages_from_zero(sandbox: Sandbox) -> None:
-    account = sandbox.account
-    others = {"X-Account-Id": account.account_id, "X-CleverTap-Token": account.token}
-    pages = [call(sandbox, f"page={n}&size=100", None, "/v2/catalogs", **others)[1] for n in (0, 1, 2)]
+def test_a_feature_that_is_off_is_refused_in_words() -> None:
+    with Sandbox(features_off=("content_blocks",)) as sandbox:
+        answer = call(sandbox, "", None, "/v1/contentBlock/list")
 
-    assert [len(page["catalogs"]) for page in pages] == [100, 30, 0]
-    assert call(sandbox, "", None, "/v2/catalogs")[0] == 503  # with the passcode
-    wrong = call(sandbox, "", None, "/v2/catalogs", **{**others, "X-CleverTap-Token": "x"})
-    assert wrong[0] == 401
-
-
-@pytest.mark.parametrize(("path", "http"), [("/v1/contentBlock/list", 403), ("/v2/catalogs", 401)])
-def test_a_feature_that_is_off_is_refused_in_words(path: str, http: int) -> None:
-    with Sandbox(features_off=("content_blocks", "catalogs")) as sandbox:
-        account = sandbox.account
-        others = {"X-Account-Id": account.account_id, "X-CleverTap-Token": account.token}
-        answer = call(sandbox, "", None, path, **others)
-
-    assert answer[0] == http
+    assert answer[0] == 403
     assert "not enabled" in answer[1]["error"]
 
 

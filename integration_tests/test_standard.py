@@ -31,9 +31,7 @@ def test_standard_connector_tests_pass(tmp_path: Path) -> None:
     if importlib.metadata.version("airbyte-cdk") != "7.23.8":  # which has no such warning
         options.append(f"-Werror::{WARNING}")
     with Sandbox(Account(profiles=60)) as sandbox:
-        (connector / "secrets" / "config.json").write_text(
-            json.dumps(sandbox.config(project_token=sandbox.account.token))
-        )
+        (connector / "secrets" / "config.json").write_text(json.dumps(sandbox.config()))
         done = subprocess.run(
             [*command, *(f"--pytest-arg={option}" for option in options)],
             cwd=connector,

@@ -27,7 +27,7 @@ def sandbox() -> Iterator[Sandbox]:
 
 
 def config(sandbox: Sandbox, **changes: Any) -> dict[str, Any]:
-    return sandbox.config(**{"project_token": sandbox.account.token, **changes})
+    return sandbox.config(**changes)
 
 
 def told(output: Output, level: str = "WARN") -> list[str]:
@@ -86,47 +86,21 @@ def test_discover_tells_keys_cursors_and_modes(sandbox: Sandbox) -> None:
             assert stream["source_defined_primary_key"] == [[field] for field in KEYS[name]]
 
 
-def test_catalogs_are_offered_only_with_a_token(sandbox: Sandbox) -> None:
-    for absent in (None, ""):
-        without = config(sandbox)
-        without.pop("project_token")
-        settings = without if absent is None else {**without, "project_token": absent}
-
-        offered = [s["name"] for s in run("discover", settings).catalog["streams"]]
-        read = run("read", settings, streams=("catalogs",))
-
-        assert offered == ["profiles", "events", *(name for name in STREAMS if name != "catalogs")]
-        assert read.exit_code
-        assert read.error[0] == "config_error"
-        assert "no stream catalogs" in read.error[1]
-
-
-def test_a_wrong_token_is_told_as_such_and_the_other_streams_come(sandbox: Sandbox) -> None:
-    output = read(sandbox, config(sandbox, project_token="nope"), ("catalogs", "category_groups"))
-
-    assert output.exit_code
-    assert output.error[0] == "config_error"
-    assert "Stream catalogs" in output.error[1]
-    assert "project_token" in output.error[1]
-    assert len(output.by_stream["category_groups"]) == 7
-
-
 def test_a_feature_that_is_off_is_skipped_with_a_warning() -> None:
-    with Sandbox(ACCOUNT, features_off=("content_blocks", "catalogs")) as sandbox:
-        output = run("read", config(sandbox), streams=("content_blocks", "catalogs", "category_groups"))
+    with Sandbox(ACCOUNT, features_off=("content_blocks",)) as sandbox:
+        output = run("read", config(sandbox), streams=("content_blocks", "category_groups"))
 
     assert output.exit_code == 0, output.error
-    assert output.by_stream["content_blocks"] == output.by_stream["catalogs"] == []
+    assert output.by_stream["content_blocks"] == []
     assert len(output.by_stream["category_groups"]) == 7
     warned = "\n".join(told(output))
     assert "Stream content_blocks: this feature is not enabled" in warned
-    assert "Stream catalogs: this feature is not enabled" in warned
 
 
 @pytest.mark.parametrize("stream", STREAMS)
 def test_wrong_credentials_are_no_feature_that_is_off(stream: str) -> None:
-    with Sandbox(ACCOUNT, features_off=("content_blocks", "catalogs")) as sandbox:
-        output = read(sandbox, config(sandbox, passcode="wrong", project_token="wrong"), (stream,))
+    with Sandbox(ACCOUNT, features_off=("content_blocks",)) as sandbox:
+        output = read(sandbox, config(sandbox, passcode="wrong"), (stream,))
 
     assert output.exit_code
     assert output.error[0] == "config_error"

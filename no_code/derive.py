@@ -17,8 +17,8 @@ HEADER = """\
 # not run. Made from ../manifest.yaml by `make no-code`: change that file, or overlay.yaml. Use the
 # other manifest where you can. Every row is delivered here too, or the sync fails, but this one
 #
-# - has no streams daily_event_counts and profile_counts: CleverTap sends days as the keys of an
-#   object, which no stock component makes rows of, and a count by POST that is then asked for by GET;
+# - has no stream daily_event_counts: CleverTap sends days as the keys of an object, which no stock
+#   component makes rows of, and a count by POST that is then asked for by GET;
 # - has no setting all_events: events that CleverTap refuses would have to be passed over, and a stock
 #   component that passes over a refused opening passes over a refused page, and ends the export;
 # - opens exports by GET (a form that CleverTap's own downloader uses, but no page documents);
@@ -33,7 +33,7 @@ HEADER = """\
 # - follows a redirect, and sends the passcode there too;
 # - waits ten minutes at most for one request, opens an export whose cursor died once more, halves no
 #   window, and where it gives up says system_error for what may pass by itself;
-# - fails where a feature (content blocks, catalogs) is off, instead of skipping the stream;
+# - fails where a feature (content blocks) is off, instead of skipping the stream;
 # - is several times slower.
 """
 

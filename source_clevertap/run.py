@@ -72,10 +72,8 @@ class SourceClevertap(YamlDeclarativeSource):
     ) -> Iterator[AirbyteMessage]:
         """Reads; then fails if a stream was asked for that is not there, which the CDK lets pass."""
         yield from super().read(logger, config, catalog, state)
-        offered = {stream.get("name") for stream in self.resolved_manifest["streams"]}
+        offered = {stream["name"] for stream in self.resolved_manifest["streams"]}
         missing = {asked.stream.name for asked in catalog.streams} - offered
-        if missing:  # catalogs is there only with its setting
-            missing -= {stream.name for stream in self.streams(config)}
         if missing:
             raise AirbyteTracedException(
                 message=f"There is no stream {', '.join(sorted(missing))}. Refresh the schema of the "

@@ -41,8 +41,7 @@ class PreparedSource(SourceClevertap):
             self._source_config = whole
             super()._validate_source()
             for stream in whole.pop("streams"):
-                name = stream.get("name") or stream["streams"][0]["name"]
-                self._resolved[name] = pickle.dumps(stream)
+                self._resolved[stream["name"]] = pickle.dumps(stream)
             self._resolved[""] = pickle.dumps(whole)  # the rest
         resolved: dict[str, Any] = pickle.loads(self._resolved[""])  # noqa: S301
         names = [name for name in self._resolved if name in self.streams_read]

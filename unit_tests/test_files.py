@@ -21,8 +21,6 @@ ALWAYS_THERE = {
     "content_blocks": ("id",),
     "category_groups": ("key",),
     "daily_event_counts": ("event_name", "date"),
-    "profile_counts": ("event_name", "from", "to"),
-    "catalogs": ("id",),
 }
 SETTINGS = MANIFEST["spec"]["connection_specification"]["properties"]
 

@@ -9,14 +9,13 @@ import pytest
 import requests_mock
 from airbyte_cdk.test.entrypoint_wrapper import EntrypointOutput
 
-from source_clevertap.run import SourceClevertap, definition_file
+from source_clevertap.run import definition_file
 from unit_tests.conftest import Read, first_error, rows, states
 from unit_tests.mock_server.config import ACCOUNT_ID, PASSCODE, config
 from unit_tests.mock_server.response_builder import Answer, fail, moved
 
 pytestmark = pytest.mark.cdk
 
-TOKEN = "tok-123"  # noqa: S105
 DAYS = {"start_date": 20220101, "end_date": 20220110}  # one window of every stream
 BLOCK = {"id": 1, "updatedAt": "2024-02-01T06:29:48.965Z"}
 REQ_ID = 2**53 + 1  # a float could not hold it
@@ -53,15 +52,9 @@ WHOLE: dict[str, tuple[dict[str, Any], list[dict[str, Any]]]] = {
             {"event_name": "App Launched", "date": "2022-01-02", "count": 5},
         ],
     ),
-    "profile_counts": (
-        {"status": "success", "count": 7138},
-        [{"event_name": "App Launched", "from": 20220101, "to": 20220110, "count": 7138}],
-    ),
-    "catalogs": ({"content": [{"id": 3, "catalogName": "c"}]}, [{"id": 3, "catalogName": "c"}]),
 }
 PAGED: dict[str, dict[str, Any]] = {
     "content_blocks": {"contentBlocks": []},
-    "catalogs": {"content": []},
 }  # the page after the last
 REQUESTS = {
     "event_schema": ("GET", "/getSchema?type=events", None),
@@ -84,18 +77,12 @@ REQUESTS = {
             "groups": {"daily": {"trend_type": "daily"}},
         },
     ),
-    "profile_counts": (
-        "POST",
-        "/1/counts/profiles.json",
-        {"event_name": "App Launched", "from": 20220101, "to": 20220110},
-    ),
-    "catalogs": ("GET", "/v2/catalogs?page=0&size=100&sortBy=createdAt&sortOrder=ASC", None),
 }
 STREAMS = tuple(WHOLE)
 
 
 def settings(**changes: Any) -> dict[str, Any]:
-    return config(**{**DAYS, "timezone": "UTC", "project_token": TOKEN, **changes})
+    return config(**{**DAYS, "timezone": "UTC", **changes})
 
 
 def partial(req_id: int = REQ_ID) -> Answer:
@@ -144,19 +131,15 @@ def test_given_a_whole_answer_when_read_then_its_rows_come(
 
 
 @pytest.mark.parametrize("stream", STREAMS)
-def test_given_any_stream_when_read_then_its_own_credentials_are_sent_and_no_others(
+def test_given_any_stream_when_read_then_the_credentials_are_sent(
     read_table: Read, clevertap: requests_mock.Mocker, stream: str
 ) -> None:
     read_table(stream, answers_of(stream), settings())
 
     for request in clevertap.request_history:
         sent = {n.lower(): v for n, v in request.headers.items() if n.startswith("X-")}
-        if stream == "catalogs":
-            assert sent == {"x-account-id": ACCOUNT_ID, "x-clevertap-token": TOKEN}
-            assert request.headers["Content-Type"] == "application/json"
-        else:
-            assert sent == {"x-clevertap-account-id": ACCOUNT_ID, "x-clevertap-passcode": PASSCODE}
-            assert (request.headers.get("Content-Type") is None) == (request.method == "GET")
+        assert sent == {"x-clevertap-account-id": ACCOUNT_ID, "x-clevertap-passcode": PASSCODE}
+        assert (request.headers.get("Content-Type") is None) == (request.method == "GET")
 
 
 NEVER_AN_ANSWER: list[Answer] = [
@@ -176,9 +159,6 @@ NEVER_AN_ANSWER: list[Answer] = [
 def test_given_what_is_no_answer_when_read_then_it_fails_as_transient(
     read_table: Read, stream: str, answer: Answer
 ) -> None:
-    if stream == "catalogs" and answer == {"json": {"records": []}}:
-        pytest.skip("the one list of an answer, whatever its name, is the catalogs")
-
     output = read_table(stream, [answer], settings(max_wait_minutes=1))
 
     kind, message = first_error(output)
@@ -193,9 +173,7 @@ def test_given_what_is_no_answer_when_read_then_it_fails_as_transient(
         *((stream, []) for stream in (*STREAMS, "campaign_reports")),
         ("campaign_reports", [targets(10)]),
         ("daily_event_counts", [partial()]),
-        ("profile_counts", [partial()]),
         ("content_blocks", answers_of("content_blocks")[:1]),
-        ("catalogs", answers_of("catalogs")[:1]),
     ],
 )
 def test_given_a_redirect_when_a_table_is_read_then_its_target_is_not_asked(
@@ -226,11 +204,6 @@ def test_given_a_redirect_when_a_table_is_read_then_its_target_is_not_asked(
         ("daily_event_counts", {"status": "success", "daily": {"20220101": True}}),
         ("daily_event_counts", {"status": "success", "daily": [1]}),
         ("daily_event_counts", {"status": "partial", "req_id": None}),
-        ("profile_counts", {"status": "success", "count": None}),
-        ("profile_counts", {"status": "success", "count": "7"}),
-        ("profile_counts", {"status": "success", "count": False}),
-        ("catalogs", {"a": [{"id": 1}], "b": [{"id": 2}]}),
-        ("catalogs", {"a": [1]}),
         ("content_blocks", {"status": "success", "total": 0}),
         ("content_blocks", {"contentBlocks": [], "total": 250, "pageNumber": 3, "pageSize": 100}),
     ],
@@ -488,23 +461,18 @@ def test_given_a_report_that_fails_otherwise_when_read_then_it_says_so(
     assert logged(output, "no report") == []
 
 
-# -------------------------------------------------------------------- content_blocks and catalogs
+# -------------------------------------------------------------------- content_blocks
 
 
-@pytest.mark.parametrize(
-    ("stream", "key", "name", "first"),
-    [("content_blocks", "contentBlocks", "pageNumber", 1), ("catalogs", "catalogs", "page", 0)],
-)
 def test_given_pages_when_read_then_a_short_one_is_not_the_end(
-    read_table: Read, clevertap: requests_mock.Mocker, stream: str, key: str, name: str, first: int
+    read_table: Read, clevertap: requests_mock.Mocker
 ) -> None:
-    pages: list[Answer] = [{"json": {key: [{**BLOCK, "id": n}]}} for n in range(3)]
+    pages: list[Answer] = [{"json": {"contentBlocks": [{**BLOCK, "id": n}]}} for n in range(3)]
 
-    output = read_table(stream, [*pages, {"json": {key: []}}], settings())
+    output = read_table("content_blocks", [*pages, {"json": {"contentBlocks": []}}], settings())
 
     assert [row["id"] for row in rows(output)] == [0, 1, 2]
-    asked = [int(request.qs[name.lower()][0]) for request in clevertap.request_history]
-    assert asked == [first, first + 1, first + 2, first + 3]
+    assert [int(request.qs["pagenumber"][0]) for request in clevertap.request_history] == [1, 2, 3, 4]
 
 
 def test_given_a_state_when_blocks_are_read_then_it_goes_on_with_milliseconds(
@@ -537,7 +505,7 @@ NOT_OFF: list[Answer] = [
 
 
 @pytest.mark.parametrize("answer", OFF)
-@pytest.mark.parametrize("stream", ["content_blocks", "catalogs"])
+@pytest.mark.parametrize("stream", ["content_blocks"])
 def test_given_a_feature_that_is_off_when_read_then_a_warning_says_so(
     read_table: Read, clevertap: requests_mock.Mocker, stream: str, answer: Answer
 ) -> None:
@@ -551,7 +519,7 @@ def test_given_a_feature_that_is_off_when_read_then_a_warning_says_so(
 
 
 @pytest.mark.parametrize("answer", NOT_OFF)
-@pytest.mark.parametrize("stream", ["content_blocks", "catalogs"])
+@pytest.mark.parametrize("stream", ["content_blocks"])
 def test_given_wrong_credentials_when_read_then_it_is_no_feature_that_is_off(
     read_table: Read, stream: str, answer: Answer
 ) -> None:
@@ -581,7 +549,7 @@ def test_given_another_stream_when_it_is_refused_then_it_is_never_skipped(
 # -------------------------------------------------------------------- counts
 
 
-@pytest.mark.parametrize("stream", ["daily_event_counts", "profile_counts"])
+@pytest.mark.parametrize("stream", ["daily_event_counts"])
 def test_given_a_partial_count_when_read_then_it_is_asked_for_until_it_is_done(
     read_table: Read, clevertap: requests_mock.Mocker, waits: list[float], stream: str
 ) -> None:
@@ -595,7 +563,7 @@ def test_given_a_partial_count_when_read_then_it_is_asked_for_until_it_is_done(
     assert waits == [2, 4, 8, 16, 30, 30, 30]
 
 
-@pytest.mark.parametrize("stream", ["daily_event_counts", "profile_counts"])
+@pytest.mark.parametrize("stream", ["daily_event_counts"])
 def test_given_a_count_that_ended_when_read_then_it_is_begun_again(
     read_table: Read, clevertap: requests_mock.Mocker, stream: str
 ) -> None:
@@ -613,15 +581,15 @@ def test_given_a_count_that_always_ends_when_read_then_it_fails(
 ) -> None:
     ended = fail("Invalid request id", 400, 400)
 
-    output = read_table("profile_counts", [partial(), ended] * 9, settings())
+    output = read_table("daily_event_counts", [partial(), ended] * 9, settings())
 
     assert first_error(output)[0] == "transient_error"
-    asked = "Stream profile_counts, event 'App Launched', 20220101 to 20220110: "
+    asked = "Stream daily_event_counts, event 'App Launched', 20220101 to 20220110: "
     assert first_error(output)[1].startswith(asked + "CleverTap ended the count six times")
     assert len(clevertap.request_history) == 12
 
 
-@pytest.mark.parametrize("stream", ["daily_event_counts", "profile_counts"])
+@pytest.mark.parametrize("stream", ["daily_event_counts"])
 def test_given_a_count_that_is_never_done_when_read_then_it_gives_up(
     read_table: Read, stream: str
 ) -> None:
@@ -654,7 +622,7 @@ def test_given_days_without_any_when_counted_again_then_only_the_lookback_is(
     assert [(b["from"], b["to"]) for b in bodies(clevertap)] == [(20220108, 20220115)]
 
 
-@pytest.mark.parametrize("stream", ["daily_event_counts", "profile_counts"])
+@pytest.mark.parametrize("stream", ["daily_event_counts"])
 def test_given_an_event_that_is_unknown_when_counted_then_it_is_a_config_error(
     read_table: Read, stream: str
 ) -> None:
@@ -664,12 +632,14 @@ def test_given_an_event_that_is_unknown_when_counted_then_it_is_a_config_error(
     assert f"Stream {stream}, event 'App Launched'" in first_error(output)[1]
 
 
-def test_given_several_events_when_users_are_counted_then_each_has_a_row(
+def test_given_several_events_when_they_are_counted_then_each_has_a_row(
     read_table: Read, clevertap: requests_mock.Mocker
 ) -> None:
     names = settings(additional_event_names=["Charged", "it's {{ 7 }}"])
 
-    output = read_table("profile_counts", [{"json": {"status": "success", "count": 3}}], names)
+    output = read_table(
+        "daily_event_counts", [{"json": {"status": "success", "daily": {"20220101": 3}}}], names
+    )
 
     expected = ["App Launched", "Charged", "it's {{ 7 }}"]
     assert sorted(row["event_name"] for row in rows(output)) == expected
@@ -688,12 +658,3 @@ def test_given_a_bad_setting_when_any_stream_is_read_then_no_request_is_sent(
     assert first_error(output)[0] == "config_error"
     assert "start_date 20220230" in first_error(output)[1]
     assert clevertap.request_history == []
-
-
-@pytest.mark.parametrize("token", [None, ""])
-def test_given_no_project_token_when_discovered_then_there_are_no_catalogs(token: str | None) -> None:
-    without = settings(project_token=token)
-    names = [s.name for s in SourceClevertap(config=without).streams(without)]
-    all_names = [s.name for s in SourceClevertap(config=settings()).streams(settings())]
-
-    assert all_names == [*names, "catalogs"]

@@ -181,7 +181,6 @@ MISTAKES: tuple[tuple[Json, tuple[str, ...]], ...] = (
     ({"pii_mode": "hash"}, ("pii_salt", "Any long secret text")),
     ({"pii_fields": "email"}, ("pii_fields", "list", "[")),
     ({"pii_fields": ["object_id"]}, ("pii_fields", "object_id")),
-    ({"project_token": "token "}, ("project_token", "Copy it")),
     ({"base_url": "https://in1.dashboard.clevertap.com"}, ("base_url", "api.clevertap.com")),
 )  # fmt: skip
 

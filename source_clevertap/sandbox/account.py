@@ -74,7 +74,6 @@ class Account:
     timezone: str = "Asia/Kolkata"
     account_id: str = "SBX-123-4567"
     passcode: str = "sandbox-passcode"
-    token: str = "sandbox-token"  # of the project: catalogs ask for it
     padding: int = 0
     rare: int = 0
     first_day: date = FIRST_DAY

@@ -44,7 +44,6 @@ class Tables:
         router.add_post("/1/message/report.json", self._answers(self._messages))
         router.add_get("/v1/contentBlock/list", self._answers(self._blocks))
         router.add_get("/category-groups", self._answers(self._groups))
-        router.add_get("/v2/catalogs", self._answers(self._catalogs))
         for name in ("trends", "profiles"):
             router.add_post(f"/1/counts/{name}.json", self._answers(self._count, opening=True))
             router.add_get(f"/1/counts/{name}.json", self._answers(self._poll))
@@ -121,16 +120,6 @@ class Tables:
 
     def _groups(self, request: web.Request, body: dict[str, Any]) -> Answer:
         return {"status": "success", "list": tables.category_groups(self.account)}
-
-    def _catalogs(self, request: web.Request, body: dict[str, Any]) -> Answer:
-        if "catalogs" in self.sandbox.features_off:
-            return fail("Catalog feature is not enabled for this account.", 401, http=401)
-        page, size = (int(request.query.get(name, n)) for name, n in (("page", 0), ("size", 20)))
-        size = min(size, 100)
-        rows = tables.catalogs(self.account)
-        if request.query.get("sortOrder") != "ASC":
-            rows.reverse()
-        return {"status": "success", "catalogs": rows[page * size : (page + 1) * size]}
 
     # ---------------------------------------------------------------- counts
 

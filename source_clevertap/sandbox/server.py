@@ -118,8 +118,7 @@ class Sandbox:
         """not_ready: how often each page is "still in progress", or a count partial, before it comes.
 
         latency: seconds that each answer takes. port: 0 picks a free one. page_rows: the most that a
-        page holds, for short pages. features_off: of content_blocks, catalogs, those that the account
-        has not.
+        page holds, for short pages. features_off: ("content_blocks",) where the account has none.
         """
         self.features_off = features_off
         self.account = account or Account()
@@ -231,8 +230,6 @@ class Sandbox:
             if self._in_flight > MAX_IN_FLIGHT:
                 return fail("Too many concurrent requests", 429, http=429)
             names, secret = ("X-CleverTap-Account-Id", "X-CleverTap-Passcode"), self.account.passcode
-            if request.path.startswith("/v2/catalogs"):
-                names, secret = ("X-Account-Id", "X-CleverTap-Token"), self.account.token
             given = tuple(request.headers.get(name, "") for name in names)
             if not given[0]:
                 return web.Response(status=503)

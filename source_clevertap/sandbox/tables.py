@@ -24,7 +24,7 @@ CAMPAIGN_DAYS = 17  # one campaign every so many days
 CAMPAIGNS_END = date(2030, 1, 1)
 MESSAGE_DAYS = 9
 COUNTS_MOVE_FOR_DAYS = 25  # after a message's start
-BLOCKS, CATALOGS = 250, 130
+BLOCKS = 250
 NO_REPORT_FORMS = 4
 
 _CHANNELS = ("Push", "email", "SMS", "web_pop_up")
@@ -165,19 +165,6 @@ def category_groups(account: Account) -> list[Row]:
             "created_on": 1597812749,
         }
         for key in range(1, 8)
-    ]
-
-
-def catalogs(account: Account) -> list[Row]:
-    """The product catalogs."""
-    return [
-        {
-            "id": 100 + number,
-            "catalogName": f"catalog {number}",
-            "catalogSchema": [{"name": "brand", "type": "string", "filterable": number % 2 == 0}],
-            "status": "ACTIVE" if number % 4 else "INACTIVE",
-        }
-        for number in range(CATALOGS)
     ]
 
 
