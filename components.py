@@ -287,11 +287,13 @@ class ExportState(StateMigration):
     """
 
     config: Config
+    event_names: str
     lookback_days: str
     slice_days: str = "0"
 
     def __post_init__(self) -> None:
         check_config(self.config)
+        self._names = InterpolatedString.create(self.event_names, parameters={}).eval(self.config)
         lookback, slice_days = (
             int(InterpolatedString.create(text, parameters={}).eval(self.config))
             for text in (self.lookback_days, self.slice_days)
@@ -306,7 +308,7 @@ class ExportState(StateMigration):
         """The state to go on from; what it does not hold is read from start_date."""
         complete = (stream_state.get("parent_state") or {}).get("complete") or {}
         start, today = int(self.config["start_date"]), _today(self.config)
-        typed = None if self.config.get("all_events") is True else typed_events(self.config)
+        typed = None if self.config.get("all_events") is True else self._names
         states = []
         for entry in stream_state.get("states") or ():
             event, since = (entry["partition"].get(key) for key in ("event_name", "start_date"))
@@ -751,7 +753,9 @@ class CleverTapErrorHandler(DefaultErrorHandler):
         is true. An IGNORE of a page within an export would end it in silence: only openings have them.
     waits: for each response action that retries, the first and the longest wait in seconds; a wait
         is twice the one before it. A request may wait `max_wait_minutes` in all (the CDK's own
-        ceiling is ten minutes and five retries), then its last error is raised as transient_error.
+        ceiling is ten minutes and five retries), then its last error is raised as transient_error. The
+        patience is shared: when no request has succeeded for so long, the next failure is raised at
+        once, or a first sync of 78 windows would outlast an outage by hours.
 
     Raises config_error where it is built with a configuration that has `config_problems`.
     """
@@ -777,6 +781,7 @@ class CleverTapErrorHandler(DefaultErrorHandler):
         limit = InterpolatedString.create(str(self.max_wait_minutes), parameters={})
         self._max_wait = 60 * float(limit.eval(self.config))
         self._request = threading.local()  # all attempts of one request run on one thread
+        self._failing_since: float | None = None
         self.backoff_strategies = [self]  # type: ignore[list-item]  # the CDK asks these, not us
 
     def interpret_response(
@@ -786,6 +791,7 @@ class CleverTapErrorHandler(DefaultErrorHandler):
         if not isinstance(response_or_exception, requests.Response):
             self._request.resolution = self._unanswered(response_or_exception)
         elif self._is_answer(response_or_exception):
+            self._failing_since = None
             return SUCCESS_RESOLUTION
         else:
             self._request.resolution = self._resolve(response_or_exception)
@@ -849,7 +855,10 @@ class CleverTapErrorHandler(DefaultErrorHandler):
             request.started, request.slept, request.tries = time.monotonic(), 0.0, {}
         action = resolution.response_action.name
         first, longest = self.waits[action]
-        if max(request.slept, time.monotonic() - request.started) >= self._max_wait:
+        now = time.monotonic()
+        self._failing_since = self._failing_since or now
+        first_failure = min(request.started, self._failing_since)
+        if max(request.slept, now - first_failure) >= self._max_wait:
             raise AirbyteTracedException(
                 message=f"{resolution.error_message} (Gave up after {self._max_wait / 60:g} minutes.)",
                 failure_type=FailureType.transient_error,
@@ -1228,11 +1237,6 @@ def check_config(config: Mapping[str, Any]) -> None:
         )
 
 
-def typed_events(config: Mapping[str, Any]) -> list[str]:
-    """The events that the user typed."""
-    return [config["event_name"], *(config.get("additional_event_names") or ())]
-
-
 def last_day(config: Mapping[str, Any], days_ahead: int = 0) -> str:
     """The last day to read, YYYY-MM-DD: end_date, but not after today, or the days after it."""
     end = str(config.get("end_date") or "99991231")
@@ -1330,7 +1334,7 @@ def _setting_problems(config: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
     for name in ("account_id", "passcode", "event_name", "pii_salt"):
         if not isinstance(config.get(name, ""), str):
             yield name, f"{name} must be text, in quotes."
-    for name in ("additional_event_names", "excluded_event_names"):
+    for name in ("additional_event_names", "profile_event_names", "excluded_event_names"):
         names = config.get(name, [])
         if not isinstance(names, list) or not all(isinstance(n, str) and n for n in names):
             yield name, f'{name} must be a list of event names, like ["Charged"].'

@@ -36,8 +36,9 @@ def truth(
 def test_spec_names_every_setting() -> None:
     settings = run("spec").spec["connectionSpecification"]["properties"]
 
-    assert list(settings)[:7] == [
-        "account_id", "passcode", "region", "event_name", "additional_event_names", "all_events",
+    assert list(settings)[:8] == [
+        "account_id", "passcode", "region", "event_name", "additional_event_names",
+        "profile_event_names", "all_events",
         "excluded_event_names",
     ]  # fmt: skip
 

@@ -211,7 +211,9 @@ def test_profiles_come_by_increments_and_an_added_event_is_back_filled() -> None
         first = run("read", sandbox.config(**dates))
         dates["end_date"] = 20240409
         second = run("read", sandbox.config(**dates), state=first.state)
-        third = run("read", sandbox.config(additional_event_names=[added], **dates), state=second.state)
+        third = run(
+            "read", sandbox.config(profile_event_names=[event, added], **dates), state=second.state
+        )
 
     def truth(name: str, low: int) -> Json:
         return {row["key"]: row["record"] for row in account.truth(name, low, dates["end_date"])}

@@ -121,7 +121,7 @@ def test_a_read_of_all_streams_is_the_truth() -> None:
     account = Account(profiles=600, events=900)
     streams = ("profiles", "events", *(name for name in tables.STREAMS if name not in MISSING))
     with Sandbox(account, not_ready=1, page_rows=230) as sandbox:
-        names: Json = {"additional_event_names": [NAMES[1], NAMES[0]]}
+        names: Json = {"additional_event_names": [NAMES[1], NAMES[0]], "profile_event_names": [*NAMES]}
         output = read(sandbox, *streams, slice_days=90, **names)
 
     assert output.exit_code == 0, output.error

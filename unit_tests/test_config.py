@@ -167,6 +167,7 @@ BAD = [
     ("timezone", {"timezone": "../etc/passwd"}),
     ("include_event_summary", {"include_event_summary": "yes"}),
     ("additional_event_names", {"additional_event_names": "Charged"}),
+    ("profile_event_names", {"profile_event_names": "Charged"}),
     ("additional_event_names", {"additional_event_names": ["Charged", 2024]}),
     ("additional_event_names", {"additional_event_names": [""]}),
     ("excluded_event_names", {"excluded_event_names": {"a": 1}}),

@@ -504,8 +504,10 @@ def test_given_all_events_when_every_one_is_refused_then_the_read_fails(read_eve
 def test_given_a_name_that_was_typed_when_it_is_refused_then_the_read_fails(
     read_stream: Read, stream: str, answer: Json, words: str
 ) -> None:
-    all_events = {"all_events": True} if stream == "profiles" else {}
-    settings = config(**DAY, **all_events, additional_event_names=["Typed"])
+    names: Json = {"additional_event_names": ["Typed"]}
+    if stream == "profiles":
+        names = {"profile_event_names": ["App Launched", "Typed"], "all_events": True}
+    settings = config(**DAY, **names)
     output = read_stream(stream, settings, [page(event())], opens=by_event({"Typed": answer}))
 
     assert first_error(output)[0] == "config_error"

@@ -97,7 +97,7 @@ def test_given_no_slice_days_when_events_are_read_then_a_window_has_thirty(
 def test_given_years_when_profiles_are_read_then_it_is_one_window_for_each_event(
     read_profiles: Read, clevertap: requests_mock.Mocker
 ) -> None:
-    read_profiles(config(additional_event_names=["Charged"], all_events=True), [empty()])
+    read_profiles(config(profile_event_names=[NAME, "Charged"], all_events=True), [empty()])
 
     assert windows(clevertap) == windows(clevertap, "Charged") == [(20220101, 20260212)]
     assert clevertap.call_count == 4
@@ -392,3 +392,12 @@ def test_given_any_window_that_fails_when_synced_again_then_no_day_stays_unread(
 
         assert not output.errors
         assert read >= needed
+
+
+def test_given_more_events_when_profiles_are_read_then_only_those_meant_for_profiles_find_users(
+    read_profiles: Read, clevertap: requests_mock.Mocker
+) -> None:
+    read_profiles(config(additional_event_names=["Charged"]), [empty()])
+    read_profiles(config(profile_event_names=["Charged", "Uninstalled"]), [empty()])
+
+    assert [body["event_name"] for body in bodies(clevertap)] == [NAME, "Charged", "Uninstalled"]

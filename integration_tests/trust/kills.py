@@ -50,7 +50,10 @@ def _one_account(random: Random, count: int, row: Row) -> None:
     destination = Destination()
     with Sandbox(account, latency=0.04, page_rows=46, not_ready=1) as sandbox:
         config = sandbox.config(
-            additional_event_names=list(EVENTS[1:]), end_date=LAST_DAY, slice_days=random.randint(5, 30)
+            additional_event_names=list(EVENTS[1:]),
+            profile_event_names=list(EVENTS),
+            end_date=LAST_DAY,
+            slice_days=random.randint(5, 30),
         )
         for _ in range(count):
             by = random.choice(SIGNALS)

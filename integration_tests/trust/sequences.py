@@ -290,6 +290,7 @@ def _step(
     config = sandbox.config(
         event_name=step.events[0],
         additional_event_names=list(step.events[1:]),
+        profile_event_names=list(step.events),
         start_date=int(f"{start:%Y%m%d}"),
         end_date=None,
         slice_days=sequence.slice_days,
