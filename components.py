@@ -2,7 +2,7 @@
 
 The manifest declares every request, answer, wait, window and field. In the order in which data flows,
 the classes here choose what to read (`EventRouter`, `DayWindows`, `CampaignRouter`, and from where a
-sync goes on: `ExportState`, `StateUntilToday`),
+sync goes on: `LookbackStateMigration`, `StateUntilToday`),
 send the requests of a table (`AnswerRequester`), of a count that is asked for until it is done
 (`PolledRequester`) and of an export (`ExportRequester`: open it by POST, page through it by GET), tell
 an answer from everything else that CleverTap may send with HTTP 200 (`CleverTapErrorHandler`), and give
@@ -271,72 +271,84 @@ class CampaignRouter(SubstreamPartitionRouter):
 
 
 @dataclass
-class ExportState(StateMigration):
-    """Brings the state of the last sync to what the configuration asks for now.
+class LookbackStateMigration(StateMigration):
+    """Turns the state of the last sync into the state that this sync starts from.
 
-    An event that is new to the list starts at start_date (the CDK would start it where the others
-    are), one that was taken off it is forgotten, and so is all if start_date has moved back. The others
-    start `lookback_days` before the day that they were read to, or are complete to (`EventRouter`). No
-    cursor stands after today: it may, where the time zone was changed.
+    Takes and returns the state in the CDK's public form; days are YYYY-MM-DD in the project's time zone.
+    With lookback_days 2 and start_date 20220101
 
-    The CDK has a lookback of its own, but takes the days that it is to read again for read: if of two
-    windows the later one ends first, and the sync is then cut off, it does not come back to the
-    earlier one. It takes the day that windows begin at for read, too, which matters where a window is
-    one day. So such windows begin a day sooner, and until an event was complete once, its start_date
-    is read again.
+        {"states": [{"partition": {"event_name": "Charged", "start_date": 20220101},
+                     "cursor": {"read_through": "2026-02-12"}}],
+         "parent_state": {"complete": {"Charged": "2026-02-12"}}}
+
+    becomes the same with the cursor {"read_through": "2026-02-10"}: the days from there on are read.
+
+    - A cursor moves with records alone. `complete` (of `EventRouter`) holds the day up to which an event
+      was read though nobody raised it; the later of the two counts.
+    - The CDK's own lookback treats the days that it is to read again as read: if the later one of two
+      windows ends first and the sync is cut off, it does not go back to the earlier one.
+    - An event that is new in the settings has no entry and starts at start_date (the CDK starts it
+      where the others are). An event that is no longer there, or all after start_date was moved
+      back, is forgotten.
+    - No cursor stays after today: it may stand there after a change of the time zone.
+
+    Raises config_error for a state that this connector cannot have written.
     """
 
     config: Config
+    stream: str
     event_names: str
     lookback_days: str
-    slice_days: str = "0"
 
     def __post_init__(self) -> None:
         check_config(self.config)
         self._names = InterpolatedString.create(self.event_names, parameters={}).eval(self.config)
-        lookback, slice_days = (
-            int(InterpolatedString.create(text, parameters={}).eval(self.config))
-            for text in (self.lookback_days, self.slice_days)
-        )
-        self._lookback = timedelta(lookback + (slice_days == 1))
+        lookback = InterpolatedString.create(self.lookback_days, parameters={}).eval(self.config)
+        self._lookback = timedelta(int(lookback))
 
     def should_migrate(self, stream_state: Mapping[str, Any]) -> bool:
         """Whether there is a state at all."""
         return bool(stream_state)
 
     def migrate(self, stream_state: Mapping[str, Any]) -> Mapping[str, Any]:
-        """The state to go on from; what it does not hold is read from start_date."""
-        complete = (stream_state.get("parent_state") or {}).get("complete") or {}
-        start, today = int(self.config["start_date"]), _today(self.config)
-        typed = None if self.config.get("all_events") is True else self._names
-        states = []
+        """The state to start from; what it does not hold is read from start_date."""
+        if not self._is_ours(stream_state):
+            raise AirbyteTracedException(
+                message=f"Stream {self.stream}: the saved state is not one that this connector writes. "
+                "Clear the data of the stream, then sync again.",
+                failure_type=FailureType.config_error,
+            )
+        complete = dict((stream_state.get("parent_state") or {}).get("complete") or {})
+        start, today = int(self.config["start_date"]), date.fromisoformat(_today(self.config))
+        every, states = self.config.get("all_events") is True, []
         for entry in stream_state.get("states") or ():
-            event, since = (entry["partition"].get(key) for key in ("event_name", "start_date"))
-            ((_, day),) = entry["cursor"].items()
-            if event is None or since is None or since > start or not DAY.fullmatch(str(day)):
+            event, since = entry["partition"]["event_name"], entry["partition"]["start_date"]
+            if since > start or not (every or event in self._names):
                 continue
-            if typed is not None and event not in typed:
-                continue
-            first = datetime.strptime(str(start), "%Y%m%d")
-            first += timedelta(event not in complete)
-            last = datetime.fromisoformat(min(max(day, complete.get(event, day)), today))
-            if last - self._lookback >= first:
-                through = f"{last - self._lookback:%Y-%m-%d}"
-                read = {
-                    "start": f"{first:%Y-%m-%d}",
-                    "end": through,
-                    "most_recent_cursor_value": through,
-                }
-                cursor = {"state_type": "date-range", "slices": [read]}
+            ((field_name, day),) = entry["cursor"].items()
+            last = min(date.fromisoformat(max(day, complete.get(event, day))), today)
+            through = last - self._lookback
+            if f"{through:%Y%m%d}" >= str(start):
                 partition = {"event_name": event, "start_date": start}
-                states.append({"partition": partition, "cursor": cursor})
+                states.append({"partition": partition, "cursor": {field_name: f"{through:%Y-%m-%d}"}})
         kept = {state["partition"]["event_name"] for state in states}
         complete = {event: day for event, day in complete.items() if event in kept}
-        return {
-            "use_global_cursor": False,
-            "states": states,
-            "parent_state": {"complete": complete},
-        }
+        return {"use_global_cursor": False, "states": states, "parent_state": {"complete": complete}}
+
+    def _is_ours(self, state: Mapping[str, Any]) -> bool:
+        try:
+            days = list(((state.get("parent_state") or {}).get("complete") or {}).values())
+            for entry in state.get("states") or ():
+                str(entry["partition"]["event_name"] + "")
+                int(entry["partition"]["start_date"] + 0)
+                ((_, day),) = entry["cursor"].items()
+                days.append(day)
+            latest = date.fromisoformat(_today(self.config)) + timedelta(2)  # clocks differ
+            known = {"states", "state", "parent_state", "use_global_cursor", "lookback_window"}
+            is_known = state.keys() <= known or "__ab_no_cursor_state_message" in state
+            return is_known and all(DAY.fullmatch(d) and date.fromisoformat(d) <= latest for d in days)
+        except (AttributeError, KeyError, TypeError, ValueError):
+            return False
 
 
 @dataclass
@@ -1362,7 +1374,7 @@ def _setting_problems(config: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
     for name in SWITCHES:
         if not isinstance(config.get(name, True), bool):
             yield name, f"{name} must be true or false."
-    for name, least in (("slice_days", 1), ("lookback_days", 0), ("report_lookback_days", 1)):
+    for name, least in (("slice_days", 2), ("lookback_days", 1), ("report_lookback_days", 1)):
         days = config.get(name, least)
         if isinstance(days, bool) or not isinstance(days, int) or not least <= days <= 36500:
             yield name, f"{name} must be a whole number, {least} or more."

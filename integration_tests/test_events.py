@@ -147,6 +147,26 @@ def test_an_event_that_is_added_is_back_filled_and_one_removed_is_no_error() -> 
     assert min(day for day in days if day.startswith("2024")) == "20240318"
 
 
+def test_a_bad_state_matters_only_where_its_stream_is_read() -> None:
+    account = Account(profiles=30, events=30, first_day=date(2024, 3, 1), days=30)
+    bad = {
+        "type": "STREAM",
+        "stream": {
+            "stream_descriptor": {"name": "events"},
+            "stream_state": {"read_through": "2024-03-01"},
+        },
+    }
+    with Sandbox(account) as sandbox:
+        config = sandbox.config(start_date=20240301, end_date=20240320)
+        profiles, events = (
+            run("read", config, streams=(name,), state=[bad]) for name in ("profiles", "events")
+        )
+
+    assert profiles.exit_code == 0, profiles.error
+    assert events.error[0] == "config_error"
+    assert events.error[1].startswith("Stream events: the saved state")
+
+
 def test_start_date_moved_back_brings_the_older_days() -> None:
     account = Account(profiles=300, events=3000, first_day=date(2024, 3, 1), days=30)
     with Sandbox(account) as sandbox:

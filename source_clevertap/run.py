@@ -135,12 +135,14 @@ def create_source(args: list[str]) -> SourceClevertap:
     catalog_path: str | None = getattr(parsed, "catalog", None)
     state_path: str | None = getattr(parsed, "state", None)
     config: Mapping[str, Any] = SourceClevertap.read_config(config_path) if config_path else {}
-    return SourceClevertap(
-        config=config,
-        catalog=SourceClevertap.read_catalog(catalog_path) if catalog_path else None,
-        state=SourceClevertap.read_state(state_path) if state_path else None,
-        config_path=config_path,
-    )
+    catalog = SourceClevertap.read_catalog(catalog_path) if catalog_path else None
+    state = SourceClevertap.read_state(state_path) if state_path else None
+    if (
+        catalog and state
+    ):  # the CDK builds all streams, and a bad state of one that is not read is no matter
+        names = {configured.stream.name for configured in catalog.streams}
+        state = [s for s in state if s.stream and s.stream.stream_descriptor.name in names]
+    return SourceClevertap(config=config, catalog=catalog, state=state, config_path=config_path)
 
 
 @functools.cache

@@ -407,7 +407,7 @@ def test_given_all_events_when_read_then_the_schema_says_which_and_the_typed_one
 def test_given_all_events_when_some_are_refused_then_they_are_skipped_with_one_warning(
     read_events: Read, clevertap: requests_mock.Mocker, answer: Json
 ) -> None:
-    settings = config(start_date=20221101, end_date=20221105, slice_days=1, all_events=True)
+    settings = config(start_date=20221101, end_date=20221105, slice_days=2, all_events=True)
     names = schema("A", "Viewed", "Clicked")
     opens = by_event({"Viewed": answer, "Clicked": answer})
     output = read_events(settings, [page(event())], opens=opens, schema=[names])
@@ -423,7 +423,7 @@ def test_given_all_events_when_some_are_refused_then_they_are_skipped_with_one_w
     clevertap.reset_mock()  # if CleverTap lets them be read one day, it is from the start
     read_events(settings, [page(event())], schema=[names], state=states(output)[-1])
     assert next(b["from"] for b in bodies(clevertap) if b["event_name"] == "Viewed") == 20221101
-    assert next(b["from"] for b in bodies(clevertap) if b["event_name"] == "A") == 20221102
+    assert next(b["from"] for b in bodies(clevertap) if b["event_name"] == "A") == 20221103
 
 
 def test_given_all_events_when_one_is_refused_half_way_then_the_read_fails(

@@ -279,7 +279,6 @@ def test_given_a_state_when_reports_are_read_then_the_lookback_is_read_again(
         ("sample", "message_reports", 20260111),
         ("abnormal", "message_reports", 20260113),
         ("sample", "daily_event_counts", 20260210),
-        ("abnormal", "daily_event_counts", 20260210),
     ],
 )
 def test_given_the_states_in_the_files_when_read_then_what_moves_is_read_again(

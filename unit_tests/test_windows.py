@@ -10,9 +10,9 @@ import pytest
 import requests_mock
 
 from source_clevertap.run import definition_file
-from unit_tests.conftest import Read, bodies, rows, states
+from unit_tests.conftest import Read, bodies, first_error, rows, run_read, states
 from unit_tests.mock_server.config import config
-from unit_tests.mock_server.response_builder import empty, event, fail, opened, page, profile
+from unit_tests.mock_server.response_builder import empty, event, fail, opened, page, profile, schema
 
 pytestmark = pytest.mark.cdk
 
@@ -41,9 +41,7 @@ def state(*events: tuple[str, str], start: int = 20220101, field: str = "read_th
 @pytest.mark.parametrize(
     ("start", "end", "slice_days", "expected"),
     [
-        (20220101, 20220101, 1, [(20220101, 20220101)]),
         (20220101, 20220101, 30, [(20220101, 20220101)]),
-        (20220101, 20220102, 1, [(20220101, 20220101), (20220102, 20220102)]),
         (20220101, 20220102, 2, [(20220101, 20220102)]),
         (20220101, 20220103, 2, [(20220101, 20220102), (20220103, 20220103)]),
         (20220101, 20220104, 2, [(20220101, 20220102), (20220103, 20220104)]),
@@ -68,11 +66,11 @@ def test_given_a_range_when_events_are_read_then_windows_share_no_day_and_miss_n
     assert windows(clevertap) == expected
 
 
-@pytest.mark.parametrize("slice_days", [1, 7, 30, 31, 365])
+@pytest.mark.parametrize("slice_days", [2, 7, 30, 31, 365])
 def test_given_three_years_when_events_are_read_then_every_day_is_asked_for_once(
     read_events: Read, clevertap: requests_mock.Mocker, slice_days: int
 ) -> None:
-    first, last = date(2023, 1, 1), date(2025, 12, 31) if slice_days > 1 else date(2023, 4, 1)
+    first, last = date(2023, 1, 1), date(2025, 12, 31) if slice_days > 2 else date(2023, 4, 1)
     settings = config(
         start_date=int(f"{first:%Y%m%d}"), end_date=int(f"{last:%Y%m%d}"), slice_days=slice_days
     )
@@ -109,11 +107,10 @@ def test_given_years_when_profiles_are_read_then_it_is_one_window_for_each_event
     [
         ("2026-02-10", None, (20260208, 20260212)),
         ("2026-02-10", "", (20260208, 20260212)),
-        ("2026-02-10", 0, (20260210, 20260212)),
         ("2026-02-10", 1, (20260209, 20260212)),
-        ("2026-02-12", 0, (20260212, 20260212)),
+        ("2026-02-12", 1, (20260211, 20260212)),
         ("2026-02-12", 2, (20260210, 20260212)),
-        ("2026-03-01", 0, None),  # end_date is before it: nothing is new
+        ("2026-03-01", 1, None),  # end_date is before it: nothing is new
         ("2022-01-02", 7, (20220101, 20220130)),  # never before start_date
     ],
 )
@@ -171,9 +168,9 @@ def test_given_a_state_after_today_when_read_then_today_is_read_again(
 ) -> None:
     ahead = state((NAME, "2026-02-12"))  # of a time zone that was wrong
     with freezegun.freeze_time("2026-02-11T12:00:00", tick=True):
-        read_events(config(end_date=None, lookback_days=0), [empty()], state=ahead)
+        read_events(config(end_date=None, lookback_days=1), [empty()], state=ahead)
 
-    assert windows(clevertap) == [(20260211, 20260211)]
+    assert windows(clevertap) == [(20260210, 20260211)]
 
 
 def test_given_events_that_nobody_raised_when_read_again_then_only_the_lookback_is(
@@ -201,8 +198,7 @@ def test_given_a_window_that_fails_when_read_again_then_it_and_what_follows_are_
     again = read_events(settings, [page(event())], state=states(output)[-1])
 
     assert not again.errors
-    assert windows(clevertap)[0] == (20220101, 20220101)  # until it was complete once
-    assert windows(clevertap)[1][0] == 20220130 - 2
+    assert windows(clevertap)[0][0] == 20220130 - 2
     assert windows(clevertap)[-1][1] == 20220401
 
 
@@ -264,8 +260,6 @@ def test_given_start_date_moved_on_and_back_when_read_then_the_days_between_come
     [
         {"__ab_no_cursor_state_message": True},
         {"states": []},
-        state((NAME, "garbage")),
-        state((NAME, "2026")),
         {"state": {"read_through": "2026-02-11"}, "states": None},
     ],
 )
@@ -281,7 +275,7 @@ def test_given_a_state_that_tells_nothing_when_read_then_all_is_read(
 @pytest.mark.parametrize("stream", ["events", "profiles"])
 @pytest.mark.parametrize(
     ("name", "lookback_days", "expected"),
-    [("sample", 2, 20260210), ("sample", 0, 20260212), ("abnormal", 2, 20260210)],
+    [("sample", 2, 20260210), ("sample", 1, 20260211)],
 )
 def test_given_the_states_in_the_files_when_read_then_they_are_understood(
     read_stream: Read,
@@ -340,25 +334,8 @@ def days_of(windows_asked: list[tuple[int, int]]) -> set[date]:
     return asked
 
 
-def test_given_windows_of_a_day_cut_off_when_synced_with_longer_ones_then_the_first_day_is_read(
-    read_events: Read, clevertap: requests_mock.Mocker
-) -> None:
-    def answer(request: Any, _: Any) -> Json:
-        first = request.json()["from"] == 20220101
-        return dict((fail("Shard 7 unavailable", 77) if first else opened())["json"])
-
-    settings = config(end_date=20220110, slice_days=1, lookback_days=0)
-    output = read_events(settings, [page(event())], opens=[{"json": answer}])
-    assert output.errors
-    clevertap.reset_mock()
-    settings["slice_days"] = 30
-    read_events(settings, [page(event())], state=states(output)[-1])
-
-    assert windows(clevertap)[0][0] == 20220101
-
-
-@pytest.mark.parametrize("lookback_days", [0, 2])
-@pytest.mark.parametrize("slice_days", [1, 2, 3])
+@pytest.mark.parametrize("lookback_days", [1, 2])
+@pytest.mark.parametrize("slice_days", [2, 3])
 @pytest.mark.parametrize("failing", range(4))
 def test_given_any_window_that_fails_when_synced_again_then_no_day_stays_unread(
     read_events: Read,
@@ -401,3 +378,67 @@ def test_given_more_events_when_profiles_are_read_then_only_those_meant_for_prof
     read_profiles(config(profile_event_names=["Charged", "Uninstalled"]), [empty()])
 
     assert [body["event_name"] for body in bodies(clevertap)] == [NAME, "Charged", "Uninstalled"]
+
+
+def odd(**changes: Any) -> Json:
+    """A state as the connector leaves it, but for something."""
+    return {**state((NAME, "2026-02-11")), **changes}
+
+
+def entry(partition: Any, cursor: Any) -> Json:
+    return odd(states=[{"partition": partition, "cursor": cursor}])
+
+
+PARTITION = {"event_name": NAME, "start_date": 20220101}
+
+
+@pytest.mark.parametrize("stream", ["events", "profiles", "daily_event_counts"])
+@pytest.mark.parametrize(
+    "state_",
+    [
+        {"read_through": "2026-02-11"},
+        odd(states="2026-02-11"),
+        odd(states=[7]),
+        odd(states=[{"cursor": {"read_through": "2026-02-11"}}]),
+        entry({}, {"read_through": "2026-02-11"}),
+        entry({"event_name": NAME}, {"read_through": "2026-02-11"}),
+        entry({"event_name": NAME, "start_date": "x"}, {"read_through": "2026-02-11"}),
+        entry(PARTITION, {}),
+        entry(PARTITION, {"read_through": "garbage"}),
+        entry(PARTITION, {"read_through": "2026"}),
+        entry(PARTITION, {"read_through": "2026-02-30"}),
+        entry(PARTITION, {"read_through": 20260211}),
+        entry(PARTITION, {"read_through": "2099-01-01"}),
+        entry(PARTITION, {"state_type": "date-range", "slices": []}),
+        odd(parent_state={"complete": {NAME: "garbage"}}),
+        odd(parent_state={"complete": {NAME: "20260120"}}),
+        odd(parent_state={"complete": {NAME: "2099-01-01"}}),
+        odd(parent_state={"complete": [NAME]}),
+        odd(parent_state=[]) | {"parent_state": "complete"},
+    ],
+)
+def test_given_a_state_that_this_connector_cannot_have_written_when_read_then_it_says_to_clear_it(
+    read_events: Read, clevertap: requests_mock.Mocker, stream: str, state_: Json
+) -> None:
+    output = run_read(stream, config(), state_, debug=False)
+
+    assert first_error(output)[0] == "config_error"
+    assert first_error(output)[1].startswith(f"Stream {stream}: the saved state is not one that")
+    assert "Clear the data of the stream" in first_error(output)[1]
+    assert clevertap.request_history == []
+
+
+def test_given_an_event_excluded_and_taken_back_when_synced_then_no_day_of_it_is_lost(
+    read_events: Read, clevertap: requests_mock.Mocker
+) -> None:
+    names = schema(NAME, "Charged")
+    settings = config(all_events=True, end_date=20260201)
+    first = read_events(settings, [page(event())], schema=[names])
+    settings |= {"excluded_event_names": ["Charged"], "end_date": 20260208}
+    second = read_events(settings, [page(event())], schema=[names], state=states(first)[-1])
+    clevertap.reset_mock()
+    settings |= {"excluded_event_names": [], "end_date": 20260212}
+    read_events(settings, [page(event())], schema=[names], state=states(second)[-1])
+
+    assert windows(clevertap, "Charged") == [(20260128, 20260212)]
+    assert windows(clevertap) == [(20260206, 20260212)]

@@ -29,11 +29,9 @@ PLANTED = {  # what is planted -> the text that it replaces, and what with
         "                return None\n",
     ),
     "failed statuses pass": ("response.status_code != 200 or page is None", "page is None"),
-    "no lookback": ("lookback + (slice_days == 1)", "(slice_days == 1)"),
-    "one-day windows begin no day sooner": ("lookback + (slice_days == 1)", "lookback"),
-    "the first window is read once it is begun": ("timedelta(event not in complete)", "timedelta(0)"),
+    "no lookback": ("timedelta(int(lookback))", "timedelta(0)"),
     "complete before all is read": ('if read is None or not read["listed"]:', "if read is None:"),
-    "start_date moved back is not noticed": ("since is None or since > start or", "since is None or"),
+    "start_date moved back is not noticed": ("since > start or not", "not"),
     "equal events are one": ('f"{digest.hexdigest()}-{before}" if before else', ""),
 }
 
