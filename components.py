@@ -1,8 +1,8 @@
 """What manifest.yaml cannot say about CleverTap.
 
 The manifest declares every request, answer, wait, window and field. In the order in which data flows,
-the classes here choose what to read (`EventRouter`, `DayWindows`, `CampaignRouter`, and from where a
-sync goes on: `LookbackStateMigration`, `StateUntilToday`),
+the classes here choose what to read (`EventRouter`, `DayWindows`, and from where a sync goes on:
+`LookbackStateMigration`),
 send the requests of a table (`AnswerRequester`), of a count that is asked for until it is done
 (`PolledRequester`) and of an export (`ExportRequester`: open it by POST, page through it by GET), tell
 an answer from everything else that CleverTap may send with HTTP 200 (`CleverTapErrorHandler`), and give
@@ -42,7 +42,6 @@ from airbyte_cdk.sources.declarative.partition_routers import (
     ListPartitionRouter,
     PartitionRouter,
     SinglePartitionRouter,
-    SubstreamPartitionRouter,
 )
 from airbyte_cdk.sources.declarative.requesters import HttpRequester
 from airbyte_cdk.sources.declarative.requesters.error_handlers import (
@@ -231,45 +230,6 @@ class DayWindows(SinglePartitionRouter):
             first = end + timedelta(1)
 
 
-class Tally:
-    """How many partitions of a read were asked for, and how many of them CleverTap had nothing for.
-
-    It travels with the slices, for they are made on one thread and asked for on others. Its one line
-    is logged when the last of them is done.
-    """
-
-    def __init__(self, text: str) -> None:
-        self._text, self._lock = text, threading.Lock()
-        self._made = self._done = self._without = 0
-        self._all_made = False
-
-    def count(self, made: int = 0, done: int = 0, without: int = 0, all_made: bool = False) -> None:
-        """Adds to the figures."""
-        with self._lock:
-            self._made, self._done = self._made + made, self._done + done
-            self._without, self._all_made = self._without + without, self._all_made or all_made
-            if self._all_made and self._done == self._made and self._without:
-                LOGGER.info(self._text.format(without=self._without, made=self._made))
-
-
-@dataclass
-class CampaignRouter(SubstreamPartitionRouter):
-    """Partitions: each campaign of the parent stream once, with a tally of those without a report."""
-
-    def stream_slices(self) -> Iterable[StreamSlice]:
-        """A slice for each campaign."""
-        tally = Tally("{without} of {made} campaigns have no report yet; they were skipped.")
-        seen = set()
-        for part in super().stream_slices():
-            if part["campaign_id"] not in seen:
-                seen.add(part["campaign_id"])
-                tally.count(made=1)
-                yield StreamSlice(
-                    partition=part.partition, cursor_slice={}, extra_fields={"tally": tally}
-                )
-        tally.count(all_made=True)
-
-
 @dataclass
 class LookbackStateMigration(StateMigration):
     """Turns the state of the last sync into the state that this sync starts from.
@@ -292,13 +252,15 @@ class LookbackStateMigration(StateMigration):
       back, is forgotten.
     - No cursor stays after today: it may stand there after a change of the time zone.
 
+    A stream without event_names has no partitions: {"read_through": "2026-02-12"}.
+
     Raises config_error for a state that this connector cannot have written.
     """
 
     config: Config
     stream: str
-    event_names: str
     lookback_days: str
+    event_names: str = ""
 
     def __post_init__(self) -> None:
         check_config(self.config)
@@ -318,25 +280,34 @@ class LookbackStateMigration(StateMigration):
                 "Clear the data of the stream, then sync again.",
                 failure_type=FailureType.config_error,
             )
+        if not self.event_names:
+            moved = {name: self._through(day) for name, day in stream_state.items() if day is not True}
+            return {name: day for name, day in moved.items() if day}
         complete = dict((stream_state.get("parent_state") or {}).get("complete") or {})
-        start, today = int(self.config["start_date"]), date.fromisoformat(_today(self.config))
+        start = int(self.config["start_date"])
         every, states = self.config.get("all_events") is True, []
         for entry in stream_state.get("states") or ():
             event, since = entry["partition"]["event_name"], entry["partition"]["start_date"]
             if since > start or not (every or event in self._names):
                 continue
             ((field_name, day),) = entry["cursor"].items()
-            last = min(date.fromisoformat(max(day, complete.get(event, day))), today)
-            through = last - self._lookback
-            if f"{through:%Y%m%d}" >= str(start):
+            through = self._through(max(day, complete.get(event, day)))
+            if through:
                 partition = {"event_name": event, "start_date": start}
-                states.append({"partition": partition, "cursor": {field_name: f"{through:%Y-%m-%d}"}})
+                states.append({"partition": partition, "cursor": {field_name: through}})
         kept = {state["partition"]["event_name"] for state in states}
         complete = {event: day for event, day in complete.items() if event in kept}
         return {"use_global_cursor": False, "states": states, "parent_state": {"complete": complete}}
 
+    def _through(self, day: str) -> str | None:
+        """The day less the lookback; None if that is before start_date."""
+        through = date.fromisoformat(min(day, _today(self.config))) - self._lookback
+        return f"{through:%Y-%m-%d}" if f"{through:%Y%m%d}" >= str(self.config["start_date"]) else None
+
     def _is_ours(self, state: Mapping[str, Any]) -> bool:
         try:
+            if not self.event_names and "__ab_no_cursor_state_message" not in state:
+                state = {"parent_state": {"complete": state}}
             days = list(((state.get("parent_state") or {}).get("complete") or {}).values())
             for entry in state.get("states") or ():
                 str(entry["partition"]["event_name"] + "")
@@ -349,29 +320,6 @@ class LookbackStateMigration(StateMigration):
             return is_known and all(DAY.fullmatch(d) and date.fromisoformat(d) <= latest for d in days)
         except (AttributeError, KeyError, TypeError, ValueError):
             return False
-
-
-@dataclass
-class StateUntilToday(StateMigration):
-    """Brings the state of a stream without partitions back to today, in case it is later.
-
-    CleverTap told the day of its newest row, in `cursor_field`. From a day that is yet to come nothing
-    would be read until then.
-    """
-
-    config: Config
-    cursor_field: str
-
-    def __post_init__(self) -> None:
-        check_config(self.config)
-
-    def should_migrate(self, stream_state: Mapping[str, Any]) -> bool:
-        """Whether the state is later than today."""
-        return str(stream_state.get(self.cursor_field) or "") > _today(self.config)
-
-    def migrate(self, stream_state: Mapping[str, Any]) -> Mapping[str, Any]:
-        """The state with today."""
-        return {**stream_state, self.cursor_field: _today(self.config)}
 
 
 def page_of(response: requests.Response) -> Page | None:
@@ -534,7 +482,7 @@ class AnswerRequester:
 
     Every error is given the stream, and the event, campaign and dates that were asked for. What the
     manifest says to IGNORE is told: of events in one warning at the end of the stream (`EventRouter`),
-    of campaigns in one line (`CampaignRouter`), of a whole stream in a warning here.
+    of a whole stream in a warning here.
     """
 
     open: HttpRequester
@@ -589,15 +537,12 @@ class AnswerRequester:
         stream_slice: StreamSlice | None = request["stream_slice"]
         shared = stream_slice.extra_fields if stream_slice else {}
         read: EventsOfRead | None = shared.get("read")
-        tally: Tally | None = shared.get("tally")
         if read and stream_slice and stream_slice["event_name"] in read["refused"] - read["opened"]:
             return None
         response = self.open.send_request(**request, **more)
         skipped = vars(response).get("skipped") if response is not None else None
         if read and stream_slice:
             self._note_event(read, stream_slice["event_name"], skipped is None)
-        elif tally:
-            tally.count(done=1, without=skipped is not None)
         elif skipped and request["next_page_token"]:
             raise AirbyteTracedException(message=skipped, failure_type=FailureType.transient_error)
         elif skipped:
@@ -1212,10 +1157,11 @@ class PersonalData(RecordTransformation):
 
 @dataclass
 class MessageKeys(RecordTransformation):
-    """Gives a message report a key and a time that a warehouse can use.
+    """Gives a message report a key, a time that a warehouse can use, and a cursor.
 
-    message_id: CleverTap's `message id`, whose name has a space. start_time: `start_date`, which is
-    English text in the project's time zone, in UTC; None if it is of another form.
+    message_id: CleverTap's `message id`, whose name has a space. read_through: the last day of the
+    window that it was read in; unlike a start, it is never after today. start_time: `start_date`, which
+    is English text in the project's time zone, in UTC; None if it is of another form.
     """
 
     config: Config
@@ -1229,6 +1175,7 @@ class MessageKeys(RecordTransformation):
     ) -> None:
         """Adds the fields to `record`, in place."""
         record["message_id"] = record.pop("message id", None)
+        record["read_through"] = stream_slice["end_time"] if stream_slice else None
         try:
             started = datetime.strptime(str(record.get("start_date")), "%d %b, %Y %H:%M:%S")
         except ValueError:
@@ -1374,7 +1321,7 @@ def _setting_problems(config: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
     for name in SWITCHES:
         if not isinstance(config.get(name, True), bool):
             yield name, f"{name} must be true or false."
-    for name, least in (("slice_days", 2), ("lookback_days", 1), ("report_lookback_days", 1)):
+    for name, least in (("slice_days", 2), ("lookback_days", 1)):
         days = config.get(name, least)
         if isinstance(days, bool) or not isinstance(days, int) or not least <= days <= 36500:
             yield name, f"{name} must be a whole number, {least} or more."

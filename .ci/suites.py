@@ -33,6 +33,8 @@ def commands(suite: str, tests: str) -> list[list[str]]:
         return [[python, *PYTEST, *marked, f"{suite}_tests"]]
     cdk = [*PYTEST, "-m", f"cdk and ({tests})" if tests else "cdk", "-o", f"cache_dir=.cache/{suite}"]
     cdk += NOT_ON_OLD_CDK if suite == "old-cdk" else ["unit_tests"]
+    if suite == "python313" and sys.version_info[:2] == (3, 13):
+        return []  # the suites before it were on that
     python = environment(suite)
     return [[python, *cdk]] if python else []
 
@@ -87,7 +89,7 @@ def main() -> None:
             last = tail.strip().rpartition("\n")[2]
             counts += re.findall("[0-9]+ (?:passed|failed|errors?|skipped)", last)
         failed |= any(codes)
-        words = ", ".join(counts) or ("passed" if to_run else "no such Python here")
+        words = ", ".join(counts) or ("passed" if to_run else "on no other Python here")
         verdict = "FAILED" if any(codes) else "ok" if to_run else "skipped"
         told.append(f"{name:12} {verdict:8} {time.monotonic() - started:5.0f} s  {words}")
     print("\n" + "\n".join(told))

@@ -61,12 +61,15 @@ def without(rows: Rows, *fields: str) -> Rows:
 
 
 def keyed(stream: str, rows: Iterable[Json]) -> Rows:
-    """Rows by their key, the last one of each; without nulls, which the CDK does not print.
+    """Rows by their key, the last one of each; without nulls, which the CDK does not print, and without
+    the cursor that the connector adds.
 
     Days with a count of 0 are left out: CleverTap may tell them or not.
     """
     return {
-        tuple(row[name] for name in KEYS[stream]): {k: v for k, v in row.items() if v is not None}
+        tuple(row[name] for name in KEYS[stream]): {
+            k: v for k, v in row.items() if v is not None and k != "read_through"
+        }
         for row in rows
         if row.get("count") != 0 or stream != "daily_event_counts"
     }

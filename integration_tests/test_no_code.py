@@ -37,7 +37,7 @@ UNDECLARED = {
     "pii_salt",
     "max_wait_minutes",
 }
-NOT_ADDED = {"events": {"event_time"}, "message_reports": {"start_time"}}
+NOT_ADDED = {"events": {"event_time"}, "message_reports": {"start_time", "read_through"}}
 CURSORS = {"profiles", "events", "message_reports"}
 
 

@@ -76,8 +76,7 @@ def test_discover_tells_keys_cursors_and_modes(sandbox: Sandbox) -> None:
     assert cursors == {
         "profiles": ["active_through"],
         "events": ["read_through"],
-        "message_reports": ["start_time"],
-        "content_blocks": ["updatedAt"],
+        "message_reports": ["read_through"],
         "daily_event_counts": ["date"],
     }
     for name, stream in offered.items():
@@ -143,15 +142,6 @@ def test_reports_whose_counts_move_come_again_until_they_rest() -> None:
     assert all(row["message_id"] in today for row in second.records)
 
 
-def test_content_blocks_go_on_from_the_last_change(sandbox: Sandbox) -> None:
-    first = read(sandbox, config(sandbox), ("content_blocks",))
-    second = read(sandbox, config(sandbox), ("content_blocks",), first.state)
-
-    newest = max(row["updatedAt"] for row in first.records)
-    assert [row["updatedAt"] for row in second.records] == [newest]
-    assert first.state[0]["stream"]["stream_state"] == {"updatedAt": newest}
-
-
 def test_counts_go_on_from_the_last_day_and_its_lookback() -> None:
     names = ["App Launched", "Charged"]
     with Sandbox(Account(profiles=20, events=6000)) as sandbox:
@@ -191,15 +181,6 @@ def test_campaigns_are_listed_twelve_months_ahead(sandbox: Sandbox) -> None:
     assert keyed("campaigns", output.records) == expected
     # As far as this, give or take the day that it may be elsewhere.
     assert max(str(row["scheduled_on"]) for row in output.records) > f"{int(ahead) - 10000}"
-
-
-def test_campaigns_without_a_report_are_counted_in_one_line(sandbox: Sandbox) -> None:
-    output = run("read", config(sandbox), streams=("campaign_reports",))
-
-    asked = len(truth("campaigns", ACCOUNT))
-    without = asked - len(truth("campaign_reports", ACCOUNT))
-    lines = [text for text in told(output, "INFO") if "no report" in text]
-    assert lines == [f"{without} of {asked} campaigns have no report yet; they were skipped."]
 
 
 def test_reports_are_asked_for_once_each(sandbox: Sandbox) -> None:

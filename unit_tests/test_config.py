@@ -176,7 +176,6 @@ BAD = [
     ("include_profile_properties", {"include_profile_properties": "no"}),
     *(("slice_days", {"slice_days": days}) for days in (0, -1, 1.5, "7", True, 10**9)),
     *(("lookback_days", {"lookback_days": days}) for days in (-1, 0.5, "2", False)),
-    *(("report_lookback_days", {"report_lookback_days": days}) for days in (0, 0.5, "30", True)),
     *(
         (name, {name: filters})
         for name in ("profile_filters", "event_filters")

@@ -34,6 +34,7 @@ WHOLE: dict[str, tuple[dict[str, Any], list[dict[str, Any]]]] = {
             {
                 "message_id": 7,
                 "start_date": "05 Jan, 2022 10:30:00",
+                "read_through": "2022-01-10",
                 "start_time": "2022-01-05T10:30:00Z",
                 "sent": 82,
             }
@@ -63,7 +64,7 @@ REQUESTS = {
     "campaigns": ("POST", "/1/targets/list.json", {"from": 20220101, "to": 20220110}),
     "content_blocks": (
         "GET",
-        "/v1/contentBlock/list?pageNumber=1&pageSize=100&updatedFrom=2013-01-01T00%3A00%3A00.000Z",
+        "/v1/contentBlock/list?pageNumber=1&pageSize=100",
         None,
     ),
     "category_groups": ("GET", "/category-groups", None),
@@ -256,28 +257,37 @@ def test_given_a_range_when_reports_are_read_then_windows_have_fourteen_days(
     ]
 
 
-@pytest.mark.parametrize(("changes", "first"), [({}, 20220113), ({"report_lookback_days": 1}, 20220211)])
 def test_given_a_state_when_reports_are_read_then_the_lookback_is_read_again(
-    read_table: Read, clevertap: requests_mock.Mocker, changes: dict[str, Any], first: int
+    read_table: Read, clevertap: requests_mock.Mocker
 ) -> None:
     nothing = {"json": {"status": "success", "messages": []}}
 
     read_table(
         "message_reports",
         [nothing],
-        settings(end_date=20220220, **changes),
-        state={"start_time": "2022-02-12"},
+        settings(end_date=20220220),
+        state={"read_through": "2022-02-12"},
     )
 
-    assert bodies(clevertap)[0]["from"] == first
+    assert bodies(clevertap)[0]["from"] == 20220113
     assert bodies(clevertap)[-1]["to"] == 20220220
+
+
+@pytest.mark.parametrize("day", ["9999-12-31", "garbage", 20220212])
+def test_given_a_state_of_reports_that_is_not_ours_when_read_then_it_says_to_clear_it(
+    read_table: Read, clevertap: requests_mock.Mocker, day: Any
+) -> None:
+    output = read_table("message_reports", [], settings(), state={"read_through": day})
+
+    assert first_error(output)[0] == "config_error"
+    assert first_error(output)[1].startswith("Stream message_reports: the saved state")
+    assert clevertap.request_history == []
 
 
 @pytest.mark.parametrize(
     ("name", "stream", "expected"),
     [
         ("sample", "message_reports", 20260111),
-        ("abnormal", "message_reports", 20260113),
         ("sample", "daily_event_counts", 20260210),
     ],
 )
@@ -324,7 +334,7 @@ def test_given_a_window_of_reports_that_fails_when_read_again_then_its_messages_
     first = read_table("message_reports", [{"json": answer}], settings(end_date=20220220))
     state = states(first)[-1] if states(first) else None
     broken = False
-    one_day = settings(end_date=20220220, report_lookback_days=1)
+    one_day = settings(end_date=20220220)
     second = read_table("message_reports", [{"json": answer}], one_day, state=state)
 
     assert first_error(first)[0] == "system_error"
@@ -410,7 +420,7 @@ def test_given_reports_when_read_then_each_has_its_campaign_and_all_that_was_sen
 
 
 @pytest.mark.parametrize("form", NO_REPORT)
-def test_given_no_report_yet_when_read_then_it_is_skipped_at_once_and_counted(
+def test_given_no_report_yet_when_read_then_it_is_skipped_at_once(
     read_table: Read, waits: list[float], form: Answer
 ) -> None:
     output = read_table("campaign_reports", reports(form, report(sent=1), form), settings())
@@ -418,24 +428,7 @@ def test_given_no_report_yet_when_read_then_it_is_skipped_at_once_and_counted(
     assert first_error(output) == ("", "")
     assert rows(output) == [{"campaign_id": 11, "result": {"sent": 1}}]
     assert waits == []
-    line = "INFO: 2 of 3 campaigns have no report yet; they were skipped."
-    assert logged(output, "no report") == [line]
     assert len([message for message in output.logs if "Ignoring" in str(message)]) == 0
-
-
-def test_given_a_report_for_all_when_read_then_nothing_is_said(read_table: Read) -> None:
-    output = read_table("campaign_reports", reports(report(sent=1)), settings())
-
-    assert logged(output, "no report") == []
-
-
-def test_given_a_campaign_listed_twice_when_read_then_it_is_asked_for_once(
-    read_table: Read, clevertap: requests_mock.Mocker
-) -> None:
-    output = read_table("campaign_reports", [targets(10, 10), report(sent=1)], settings())
-
-    assert len(rows(output)) == 1
-    assert len(clevertap.request_history) == 2
 
 
 @pytest.mark.parametrize(
@@ -472,19 +465,6 @@ def test_given_pages_when_read_then_a_short_one_is_not_the_end(
 
     assert [row["id"] for row in rows(output)] == [0, 1, 2]
     assert [int(request.qs["pagenumber"][0]) for request in clevertap.request_history] == [1, 2, 3, 4]
-
-
-def test_given_a_state_when_blocks_are_read_then_it_goes_on_with_milliseconds(
-    read_table: Read, clevertap: requests_mock.Mocker
-) -> None:
-    late = {**BLOCK, "id": 2, "updatedAt": "2024-05-01T00:00:00.007Z"}
-    pages: list[Answer] = [{"json": {"contentBlocks": [late, BLOCK]}}, {"json": {"contentBlocks": []}}]
-    before = {"updatedAt": "2024-01-31T23:59:59.001Z"}
-
-    output = read_table("content_blocks", pages, settings(), state=before)
-
-    assert "updatedFrom=2024-01-31T23%3A59%3A59.001Z" in paths(clevertap)[0]
-    assert states(output)[-1] == {"updatedAt": "2024-05-01T00:00:00.007Z"}
 
 
 OFF: list[Answer] = [

@@ -171,7 +171,6 @@ MISTAKES: tuple[tuple[Json, tuple[str, ...]], ...] = (
     ({"timezone": "Pacific/Kiritimati", "end_date": None}, ("timezone", "Settings > Project")),
     ({"slice_days": 0}, ("slice_days", "1 or more")),
     ({"lookback_days": -1}, ("lookback_days", "0 or more")),
-    ({"report_lookback_days": 0}, ("report_lookback_days", "1 or more")),
     ({"max_wait_minutes": 0}, ("max_wait_minutes", "above 0")),
     ({"all_events": "yes"}, ("all_events", "true or false")),
     ({"include_event_summary": "yes"}, ("include_event_summary", "true or false")),
