@@ -34,7 +34,7 @@ ANSWERS: dict[str, dict[str, Any]] = {
     "401 with records": {"status_code": 401, "json": {"records": [PERSONAL]}},
     "half a page": {"text": '{"status": "success", "records": [{"email": "peter@personal.example"'},
     "HTML": {"text": "<html>peter@personal.example XX99PRIVATE</html>"},
-    "records of a wrong type": {"json": {"status": "success", "records": [[PERSONAL]]}},
+    "records of a wrong type": {"json": {"status": "success", "records": {"a": PERSONAL}}},
     "connection error": {"exc": requests.exceptions.ConnectionError},
 }
 
