@@ -199,7 +199,8 @@ def _with_value(page: Json, random: Random, text: str) -> Answer:
     for value in page.values():
         if isinstance(value, list) and value and random.random() < 0.9:
             place = random.choice(value)
-    place[random.choice([*place, "more"])] = "(here)"
+    names = [name for name in place if name != "records" and "cursor" not in name]
+    place[random.choice([*names, "more"])] = "(here)"
     return Answer(orjson.dumps(page).replace(b'"(here)"', text.encode(), 1))
 
 
