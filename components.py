@@ -385,6 +385,8 @@ def is_page(response: requests.Response) -> bool:
     if page is None:
         return False
     cursor, records = _next_cursor(page), page.get("records")
+    if not all(isinstance(page.get(name), (str, type(None))) for name in ("next_cursor", "cursor")):
+        return False  # 0 or {} is no end: only null, "" or its absence say that there is no cursor
     if records is not None and not isinstance(records, list):
         return False
     if "records" not in page and any(isinstance(value, list) and value for value in page.values()):
