@@ -8,7 +8,7 @@ INSTALL = @command -v $(PYTHON) >/dev/null || { echo "There is no $(PYTHON). Nam
   bench docs-test image-test no-code lock clean
 
 help: ## this list
-	@sed -nE 's/^([a-z0-9-]+):.*## (.*)/  make \1\t\2/p' Makefile | expand -t 22
+	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' Makefile
 
 sync: ## read an account (secrets/config.json), or else the sandbox, into a DuckDB file; SYNC="--help" for options
 	$(INSTALL) sync

@@ -310,9 +310,10 @@ class LookbackStateMigration(StateMigration):
                 state = {"parent_state": {"complete": state}}
             days = list(((state.get("parent_state") or {}).get("complete") or {}).values())
             for entry in state.get("states") or ():
-                str(entry["partition"]["event_name"] + "")
-                int(entry["partition"]["start_date"] + 0)
+                event, start_date = (entry["partition"][key] for key in ("event_name", "start_date"))
                 ((_, day),) = entry["cursor"].items()
+                if not isinstance(event, str) or not isinstance(start_date, int):
+                    return False
                 days.append(day)
             latest = date.fromisoformat(_today(self.config)) + timedelta(2)  # clocks differ
             known = {"states", "state", "parent_state", "use_global_cursor", "lookback_window"}
@@ -719,6 +720,8 @@ class CleverTapErrorHandler(DefaultErrorHandler):
         else:
             self._request.resolution = self._resolve(response_or_exception)
         resolution: ErrorResolution = self._request.resolution
+        if resolution.response_action and resolution.response_action.name not in self.waits:
+            self._failing_since = None  # CleverTap is there, and has said what it means
         if resolution.response_action == ResponseAction.IGNORE:
             vars(response_or_exception)["skipped"] = resolution.error_message or ""
             return SUCCESS_RESOLUTION  # for the CDK would log each; `AnswerRequester` says it once

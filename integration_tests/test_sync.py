@@ -168,6 +168,10 @@ def test_a_full_refresh_drops_what_is_gone_only_when_it_has_ended_well(tmp_path:
         assert sync(tmp_path, config(sandbox, end_date=20240310), *streams)[0] == 0
         fewer = {row["object_id"] for row in rows(tmp_path, "profiles")}
 
+        sandbox.account = Account(profiles=0, events=0, first_day=date(2024, 3, 1), days=30)
+        assert sync(tmp_path, config(sandbox, end_date=20240310), *streams)[0] == 0
+        assert rows(tmp_path, "profiles") == []
+
     assert fewer == {row["key"] for name in NAMES for row in ACCOUNT.truth(name, 20240301, 20240310)}
     assert len(fewer) < whole
 

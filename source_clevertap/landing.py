@@ -133,6 +133,10 @@ class Landing:
         with duckdb.connect(str(self.database), read_only=True) as connection:
             return connection.execute(sql).fetchall()
 
+    def tables(self) -> set[str]:
+        """The tables that are there."""
+        return {name for (name,) in self.query("SELECT table_name FROM duckdb_tables()")}
+
     def newest(self, stream: str, columns: tuple[str, ...]) -> list[tuple[Any, ...]]:
         """Three of the rows that came in this sync."""
         loads = ", ".join(f"'{load}'" for load in self._loads)
@@ -143,11 +147,12 @@ class Landing:
 
     def drop_others(self, stream: str) -> None:
         """Deletes the rows of a stream that did not come in this sync, after a full refresh."""
-        marks = ", ".join("?" * len(self._loads))
+        if stream not in self.tables():
+            return
         with duckdb.connect(str(self.database)) as connection:
             connection.execute(
-                f'DELETE FROM {SCHEMA}."{stream}" WHERE _dlt_load_id NOT IN ({marks})',  # noqa: S608
-                self._loads,
+                f'DELETE FROM {SCHEMA}."{stream}" WHERE NOT list_contains(?, _dlt_load_id)',  # noqa: S608
+                [self._loads],
             )
 
 

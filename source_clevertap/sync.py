@@ -41,13 +41,13 @@ class Connector:
     """The connector's command, as Airbyte runs it, with files for its settings."""
 
     def __init__(self, folder: Path, config: Json) -> None:
-        self._folder, self._process = folder, None
+        self._folder = folder
         self._write("config", config)
 
     def ask(self, command: str) -> Iterator[Json]:
         """The messages of check or discover."""
         with self._started(command) as process:
-            yield from self._messages(process)
+            yield from map(json.loads, process.stdout or ())
 
     @contextlib.contextmanager
     def read(self, catalog: Json, states: list[Json]) -> Iterator[Iterator[tuple[Json, int]]]:
@@ -73,11 +73,6 @@ class Connector:
         finally:
             process.kill()
             process.wait()
-
-    @staticmethod
-    def _messages(process: subprocess.Popen[bytes]) -> Iterator[Json]:
-        for line in process.stdout or ():
-            yield json.loads(line)
 
 
 class Progress:
@@ -209,9 +204,10 @@ def land(
 
     def commit() -> None:
         nonlocal size, committed, rows_committed
+        if not (rows or states):
+            return
         try:
-            if rows or states:
-                landing.commit(rows, streams, states)
+            landing.commit(rows, streams, states)
         except Exception as failed:
             raise database_error(landing.database, failed) from failed
         rows.clear()
@@ -246,7 +242,7 @@ def land(
                     stream.complete = status["status"] == "COMPLETE"
         commit()
         for stream in streams.values():
-            if stream.complete and stream.rows and (full_refresh or not stream.incremental):
+            if stream.complete and (full_refresh or not stream.incremental):
                 landing.drop_others(stream.name)
         if error:
             raise SyncError(error)
@@ -272,7 +268,7 @@ def catalog_of(streams: Mapping[str, Stream], full_refresh: bool) -> Json:
 
 def report(landing: Landing, streams: Mapping[str, Stream], progress: Progress, config: Json) -> None:
     """Prints what came, and what is there. Raises SyncError if a key is there twice."""
-    there = {name for (name,) in landing.query("SELECT table_name FROM duckdb_tables()")}
+    there = landing.tables()
     print(f"\n{'stream':20} {'rows now':>12} {'in the table':>13}   ({progress.seconds:.0f} s)")
     doubled = []
     for name, stream in streams.items():

@@ -1,11 +1,15 @@
 """What each of CleverTap's answers leads to: a wait, a new export, or an error of the right type."""
 
 import sys
+import types
 from typing import Any
 
 import pytest
 import requests
 import requests_mock
+from airbyte_cdk.sources.declarative.requesters.error_handlers import HttpResponseFilter
+from airbyte_cdk.sources.streams.http.error_handlers.response_models import ResponseAction
+from airbyte_cdk.utils.traced_exception import AirbyteTracedException
 
 from unit_tests.conftest import Read, first_error, rows
 from unit_tests.mock_server.config import config
@@ -244,3 +248,40 @@ def test_given_a_record_nested_too_deep_for_python_when_read_then_it_comes_or_th
     assert first_error(output)[0] == "system_error"
     assert "Stream events" in first_error(output)[1]
     assert "nested too deep" in first_error(output)[1]
+
+
+def handler(components: types.ModuleType) -> Any:
+    """The error handler of a requester, with a patience of a minute; HTTP 409 is skipped."""
+    settings = config(max_wait_minutes=1)
+    skip = HttpResponseFilter(settings, {}, action=ResponseAction.IGNORE, http_codes={409})
+    return components.CleverTapErrorHandler(
+        config=settings, parameters={}, waits={"RETRY": [2, 30]}, max_wait_minutes=1, skips=[skip]
+    )
+
+
+def answered(status_code: int) -> requests.Response:
+    request = requests.Request("GET", "https://in1.api.clevertap.com/").prepare()
+    return requests_mock.create_response(request, status_code=status_code, json={"status": "success"})
+
+
+@pytest.mark.parametrize("between", [200, 409, None])
+def test_given_a_failure_long_after_another_when_nothing_came_between_then_patience_is_over(
+    components: types.ModuleType, monkeypatch: pytest.MonkeyPatch, between: int | None
+) -> None:
+    """Two windows: a minute after a failure of the first, the second has its own first failure."""
+    now = [1000.0]
+    monkeypatch.setattr("time.monotonic", lambda: now[0])
+    shared, down = handler(components), requests.exceptions.ConnectionError()
+    shared.interpret_response(down)
+    assert shared.backoff_time(down, 1) == 1
+    if between:
+        shared.interpret_response(answered(between))
+    now[0] += 61
+
+    shared.interpret_response(down)
+
+    if between:
+        assert shared.backoff_time(down, 1) == 1
+    else:
+        with pytest.raises(AirbyteTracedException, match="Gave up after 1 minutes"):
+            shared.backoff_time(down, 1)

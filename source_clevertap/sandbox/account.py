@@ -161,7 +161,7 @@ class Account:
     def moment(self, event: str, number: int) -> datetime:
         """When an occurrence happened: an instant of its day, in UTC."""
         day, number = self.day(event, number), self._original(number)
-        start, end = (_midnight(d, self.timezone) for d in (day, day + timedelta(1)))
+        start, end = (midnight(d, self.timezone) for d in (day, day + timedelta(1)))
         second = Random(self._shift(event) + number).randrange(int((end - start).total_seconds()))
         return start + timedelta(seconds=second)
 
@@ -296,7 +296,7 @@ class Account:
 
 
 @lru_cache(maxsize=10_000)
-def _midnight(day: date, zone: str) -> datetime:
+def midnight(day: date, zone: str) -> datetime:
     """When a day begins there, in UTC."""
     return pytz.timezone(zone).localize(datetime.combine(day, time())).astimezone(timezone.utc)
 

@@ -10,7 +10,7 @@ from datetime import date, datetime, timedelta
 from random import Random
 from typing import Any, ClassVar
 
-from source_clevertap.sandbox.account import ALL_FLAGS, NOT_EXPORTABLE, Account, Flags
+from source_clevertap.sandbox.account import ALL_FLAGS, NOT_EXPORTABLE, Account, Flags, midnight
 from source_clevertap.sandbox.server import Sandbox
 
 FIRST_DAY, DAYS = date(2026, 7, 1), 1500
@@ -101,10 +101,8 @@ class DemoAccount(Account):
 
     def moment(self, event: str, number: int) -> datetime:
         """Mostly in the evening."""
-        midnight = super().moment(event, number).replace(hour=0, minute=0, second=0)
-        day = datetime(*self.day(event, number).timetuple()[:3], tzinfo=midnight.tzinfo)
-        seconds = Random(f"{event}/{number}").triangular(6, 23.9, 20) * 3600
-        return day - timedelta(hours=5.5) + timedelta(seconds=int(seconds))
+        hours = Random(f"{event}/{number}").triangular(6, 23.9, 20)
+        return midnight(self.day(event, number), self.timezone) + timedelta(seconds=int(hours * 3600))
 
     def event(self, event: str, number: int, flags: Flags = ALL_FLAGS) -> dict[str, Any]:
         """An event of a user who had signed up by then."""

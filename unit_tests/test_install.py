@@ -1,0 +1,51 @@
+"""requirements/install.py looks at the Python before anything is installed."""
+
+import importlib.util
+import sys
+import types
+
+import pytest
+
+from source_clevertap.run import definition_file
+
+
+@pytest.fixture
+def install() -> types.ModuleType:
+    path = definition_file("manifest.yaml").parent / "requirements" / "install.py"
+    spec = importlib.util.spec_from_file_location("install", path)
+    assert spec
+    assert spec.loader
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+@pytest.mark.parametrize(
+    ("version", "words"),
+    [
+        ((3, 9, 18), "Python 3.9 is too old, 3.10 to 3.14 will do. Type: make ... PYTHON="),
+        ((3, 15, 0), "Python 3.15 is too new, 3.10 to 3.14 will do. Type: make ... PYTHON="),
+        ((3, 10, 0), None),
+        ((3, 14, 9), None),
+    ],
+)
+def test_given_a_python_when_it_is_too_old_or_too_new_then_one_line_says_what_to_type(
+    install: types.ModuleType,
+    monkeypatch: pytest.MonkeyPatch,
+    version: tuple[int, int, int],
+    words: str | None,
+) -> None:
+    monkeypatch.setattr(sys, "version_info", version)
+
+    problem = install.python_problem(install.NEWEST)
+
+    assert problem is None if words is None else problem.startswith(words)
+
+
+def test_given_a_python_without_venv_when_looked_at_then_one_line_says_what_to_type(
+    install: types.ModuleType, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sys, "version_info", (3, 13, 5))
+    monkeypatch.setitem(sys.modules, "ensurepip", None)
+
+    assert install.python_problem(install.NEWEST).endswith("type: apt install python3.13-venv")
