@@ -127,9 +127,9 @@ TABLE_LASTING = {
     "not_ready:always": TRANSIENT + "still preparing",
     "throttled:always": TRANSIENT + "too many requests",
     "error_503:always": TRANSIENT + "a fault of its own",
-    "empty_object:always": TRANSIENT + "nor a whole list",
-    "truncated:always": TRANSIENT + "nor a whole list",
-    "success_with_error:always": TRANSIENT + "nor a whole list",
+    "empty_object:always": TRANSIENT + "incomplete response",
+    "truncated:always": TRANSIENT + "incomplete response",
+    "success_with_error:always": TRANSIENT + "incomplete response",
     "fail_with_records:1": "system_error: Shard 7 unavailable",
     "incorrect_usage:1": "system_error: Incorrect Usage",
     "unauthorized:1": "config_error: credentials or region",
@@ -139,9 +139,9 @@ COUNT_PASSING = (
     "lost_cursor:3", "dead_cursor:3", "open-html:1 dead_cursor:1 not_ready:2",
 )  # fmt: skip
 COUNT_LASTING = {
-    "lost_cursor:always": TRANSIENT + "nor a whole list",
+    "lost_cursor:always": TRANSIENT + "incomplete response",
     "dead_cursor:always": TRANSIENT + "ended the count six times",
-    "open-empty_object:always": TRANSIENT + "nor a whole list",
+    "open-empty_object:always": TRANSIENT + "incomplete response",
 }
 COUNTS = ("daily_event_counts",)
 SIZES = (0, 1, 22, 23, 4991, 4992, 200_000)

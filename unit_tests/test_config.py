@@ -72,7 +72,6 @@ def test_given_a_region_when_read_then_both_steps_go_to_its_host(
     [
         ("http://127.0.0.1:8023", "http://127.0.0.1:8023"),
         ("http://localhost/", "http://localhost"),
-        ("http://[::1]:8023", "http://[::1]:8023"),
         ("https://api.clevertap.com", "https://api.clevertap.com"),
         ("https://new9.api.clevertap.com/", "https://new9.api.clevertap.com"),
     ],
@@ -105,7 +104,6 @@ def test_given_include_event_summary_when_opening_then_it_is_asked_for_or_not(
         ("2026-02-10T23:30:00", "UTC", 20260209, 20260209),
         ("2026-02-10T23:30:00", "UTC", 20260211, 20260210),
         ("2026-02-10T23:30:00", "UTC", 20991231, 20260210),
-        ("2026-02-10T23:30:00", "UTC", "20260101", 20260101),
     ],
 )
 def test_given_a_time_zone_when_opening_then_the_range_ends_at_its_today_or_before(
@@ -116,7 +114,7 @@ def test_given_a_time_zone_when_opening_then_the_range_ends_at_its_today_or_befo
     end_date: Any,
     sent: int,
 ) -> None:
-    settings = config(timezone=zone, end_date=end_date, start_date="20220101")
+    settings = config(timezone=zone, end_date=end_date)
     with freezegun.freeze_time(datetime.fromisoformat(now).replace(tzinfo=timezone.utc), tick=True):
         output = read_profiles(settings, [empty()])
 
@@ -124,66 +122,46 @@ def test_given_a_time_zone_when_opening_then_the_range_ends_at_its_today_or_befo
     assert sent_body(clevertap) == {"event_name": "App Launched", "from": 20220101, "to": sent}
 
 
-BAD_FILTERS: list[Any] = [
-    "{", "[]", "null", "1", "'", {"advanced_query": {}},
-    '{"event_name": "Charged"}', '{"from": 20220101}',
-    '{"groups": {}}', '{"advanced_query": {"did_not": []}}', '{"advanced_query": []}',
-    '{"advanced_query": {"did_all": [{"props": []}]}}', '{"advanced_query": {"did_any": []}}',
-    '{"advanced_query": {"did_all": [{"event_name": "A", "event_properties": [{"key": 1}]}]}}',
-    '{"event_properties": {}}', '{"event_properties": [{"name": "a", "operator": "gt"}]}',
-    '{"event_properties": [{"name": "a", "value": true}]}',
-    '{"session_properties": [{"name": "a", "value": ["x", false]}]}',
-    '{"common_profile_properties": {"identity": "me"}}',
-    '{"common_profile_properties": {"geo_fields": ["India"]}}',
+# What the spec refuses, in the words of the CDK.
+REFUSED_BY_SPEC: list[dict[str, Any]] = [
+    *({"account_id": value} for value in ("", 12, "ABC ", None)),
+    {"passcode": None},
+    *({"region": value} for value in ("mars1", "IN1", 7)),
+    *({"event_name": value} for value in ("", 2024, None)),
+    *({"start_date": value} for value in ("2022-01-01", "20220101", 2022, True, 20220101.5, None)),
+    {"end_date": "tomorrow"},
+    *({"timezone": value} for value in (5, "../etc/passwd", "Mars Olympus")),
+    *({name: "Charged"} for name in ("additional_event_names", "profile_event_names", "pii_fields")),
+    {"additional_event_names": ["Charged", 2024]},
+    {"excluded_event_names": {"a": 1}},
+    {"all_events": "true"},
+    {"include_event_summary": "yes"},
+    {"include_app_fields": 0},
+    {"include_profile_properties": "no"},
+    *({"slice_days": value} for value in (0, 1, -1, 1.5, "7", True, 10**9)),
+    *({"lookback_days": value} for value in (0, -1, 0.5, "2", False, 10**9)),
+    *({"max_wait_minutes": value} for value in (0, "long", True)),
+    {"profile_filters": {"advanced_query": {}}},
+    {"base_url": ["https://api.clevertap.com"]},
+]  # fmt: skip
+BAD_FILTERS = [
+    "{", "[]", "null", "1", "'", '{"event_name": "Charged"}', '{"from": 20220101}', '{"groups": {}}',
+    '{"event_propertys": []}',
 ]  # fmt: skip
 BAD = [
-    ("account_id", {"account_id": ""}),
-    ("account_id", {"account_id": 12}),
-    ("account_id", {"account_id": "ABC "}),
-    ("passcode", {"passcode": None}),
-    ("passcode", {"passcode": "line\nbreak-Sesame"}),
-    ("passcode", {"passcode": "\u00dcmlaut-Sesame"}),
-    ("passcode", {"passcode": " Sesame"}),
-    ("passcode", {"passcode": ["Sesame"]}),
-    ("region", {"region": "mars1"}),
-    ("region", {"region": "IN1"}),
-    ("region", {"region": 7}),
-    ("event_name", {"event_name": None}),
-    ("event_name", {"event_name": 2024}),
-    ("start_date", {"start_date": None}),
+    *(("passcode", {"passcode": bad}) for bad in ("", "line\nbreak-Sesame", "\u00dcmlaut-Sesame", " Sesame")),
     ("start_date", {"start_date": 20220230}),
-    ("start_date", {"start_date": "2022-01-01"}),
-    ("start_date", {"start_date": 2022}),
-    ("start_date", {"start_date": 2022011}),
-    ("start_date", {"start_date": True}),
-    ("start_date", {"start_date": 20220101.5}),
+    ("start_date", {"start_date": 20220011}),
     ("start_date", {"start_date": 20260213}),
     ("start_date", {"start_date": 99990101, "end_date": None}),
     ("start_date", {"start_date": 99990101, "end_date": 99990102}),
     ("end_date", {"end_date": 20221301}),
-    ("end_date", {"end_date": "tomorrow"}),
     ("timezone", {"timezone": "Mars/Olympus"}),
-    ("timezone", {"timezone": 5}),
-    ("timezone", {"timezone": "../etc/passwd"}),
-    ("include_event_summary", {"include_event_summary": "yes"}),
-    ("additional_event_names", {"additional_event_names": "Charged"}),
-    ("profile_event_names", {"profile_event_names": "Charged"}),
-    ("additional_event_names", {"additional_event_names": ["Charged", 2024]}),
-    ("additional_event_names", {"additional_event_names": [""]}),
-    ("excluded_event_names", {"excluded_event_names": {"a": 1}}),
-    ("all_events", {"all_events": "true"}),
-    ("include_app_fields", {"include_app_fields": 0}),
-    ("include_profile_properties", {"include_profile_properties": "no"}),
-    *(("slice_days", {"slice_days": days}) for days in (0, -1, 1.5, "7", True, 10**9)),
-    *(("lookback_days", {"lookback_days": days}) for days in (-1, 0.5, "2", False)),
     *(
         (name, {name: filters})
         for name in ("profile_filters", "event_filters")
         for filters in BAD_FILTERS
     ),
-    ("max_wait_minutes", {"max_wait_minutes": 0}),
-    ("max_wait_minutes", {"max_wait_minutes": "long"}),
-    ("max_wait_minutes", {"max_wait_minutes": True}),
     *(
         ("base_url", {"base_url": url})
         for url in (
@@ -191,10 +169,21 @@ BAD = [
             "https://evilapi.clevertap.com", "https://api.clevertap.com@evil.com", "http://127.0.0.1@evil.com",
             "https://in1.api.clevertap.com/evil", "https://api.clevertap.com:8443", "http://127.0.0.2",
             "http://localhost.evil.com", "ftp://localhost", "//localhost", "https://api\u3002clevertap.com",
-            "http://localhost:99999999", "http://127.0.0.1:80\nx", ["https://api.clevertap.com"],
+            "http://localhost:99999999", "http://127.0.0.1:80\nx",
         )
     ),
 ]  # fmt: skip
+
+
+@pytest.mark.parametrize("changes", REFUSED_BY_SPEC)
+def test_given_a_setting_that_the_spec_refuses_when_used_then_it_is_a_config_error_before_any_request(
+    read_profiles: Read, clevertap: requests_mock.Mocker, changes: dict[str, Any]
+) -> None:
+    output = read_profiles(config(**changes), [empty()])
+
+    assert first_error(output)[0] == "config_error"
+    assert first_error(output)[1].startswith("Config validation error: ")
+    assert clevertap.call_count == 0
 
 
 @pytest.mark.parametrize(("field", "changes"), BAD)
@@ -216,9 +205,9 @@ def test_given_a_bad_setting_when_used_then_a_config_error_names_it_before_any_r
         source.discover(source.logger, {})
 
 
-@pytest.mark.parametrize("text", ["", None, "{}", '{"event_properties": []}', ' {"advanced_query":{}} '])
+@pytest.mark.parametrize("text", ["", "{}", '{"event_properties": []}', ' {"advanced_query":{}} '])
 def test_given_no_filter_or_an_empty_one_when_read_then_it_is_accepted(
-    read_stream: Read, text: str | None
+    read_stream: Read, text: str
 ) -> None:
     for stream in ("events", "profiles"):
         output = read_stream(stream, config(event_filters=text, profile_filters=text), [empty()])
@@ -235,10 +224,10 @@ def test_given_a_start_after_today_and_no_end_when_used_then_the_message_speaks_
 
 
 def test_given_two_bad_settings_when_used_then_both_are_named(read_profiles: Read) -> None:
-    output = read_profiles(config(region="mars1", start_date=1), [empty()])
+    output = read_profiles(config(timezone="Mars/Olympus", start_date=20221301), [empty()])
 
-    assert "region 'mars1'" in first_error(output)[1]
-    assert "start_date 1 is no date" in first_error(output)[1]
+    assert "timezone 'Mars/Olympus' is unknown" in first_error(output)[1]
+    assert "start_date 20221301 is no date" in first_error(output)[1]
 
 
 def test_given_the_hidden_check_setting_in_a_configuration_when_read_then_it_reads_all(

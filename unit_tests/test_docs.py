@@ -34,12 +34,12 @@ def in_components() -> Iterator[str]:
         match node:
             case ast.keyword(arg="message"):
                 yield text(node.value)
-            case ast.Call(func=ast.Name(id="ErrorResolution")):
-                yield text(node.args[2])
-            case ast.Call(func=ast.Attribute(attr="warning")):
+            case ast.Call(func=ast.Name(id="ErrorResolution"), args=[_, _, message]):
+                yield text(message)
+            case ast.Call(func=ast.Name(id="config_error") | ast.Attribute(attr="warning" | "_error")):
                 yield text(node.args[0])
-            case ast.Yield(value=ast.Tuple(elts=[_, problem])):
-                yield text(problem)
+            case ast.Call(func=ast.Attribute(value=ast.Name(id="problems"))):
+                yield text(node.args[0])
 
 
 def text(node: ast.AST) -> str:

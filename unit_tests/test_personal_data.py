@@ -59,7 +59,7 @@ def read_both(read_stream: Read, profile: Json, event: Json, **settings: Any) ->
     return found[0], found[1]
 
 
-@pytest.mark.parametrize("settings", [{}, {"pii_mode": "keep"}, {"pii_mode": "", "pii_fields": []}])
+@pytest.mark.parametrize("settings", [{}, {"pii_mode": "keep"}, {"pii_fields": []}])
 def test_given_no_mode_then_everything_is_kept(read_stream: Read, settings: Json) -> None:
     profile, event = read_both(read_stream, PROFILE, EVENT, **settings)
 
@@ -110,7 +110,7 @@ def test_given_drop_then_the_fields_are_gone_and_the_rest_is_there(read_stream: 
 
 
 @pytest.mark.parametrize("mode", ["drop", "hash"])
-def test_given_chosen_fields_then_these_go_and_their_values_among_the_identities(
+def test_given_chosen_fields_then_these_go_and_all_identities_with_them(
     read_stream: Read, mode: str
 ) -> None:
     chosen = {"pii_fields": ["email", "Address"], "pii_mode": mode, "pii_salt": SALT}
@@ -121,8 +121,8 @@ def test_given_chosen_fields_then_these_go_and_their_values_among_the_identities
         assert person["name"] == NAME
         assert EMAIL not in json.dumps(person)
         assert "Hidden Lane" not in json.dumps(person)
-        expected = [IDENTITY, digest(EMAIL), "u-old"] if mode == "hash" else [IDENTITY, "u-old"]
-        assert person["all_identities"] == expected
+        hashed = [digest(IDENTITY), digest(EMAIL), digest("u-old")]
+        assert person.get("all_identities") == (hashed if mode == "hash" else None)
         assert person["profileData"]["Customer Type"] == "Gold"
 
 
@@ -165,8 +165,8 @@ def test_given_a_device_id_of_any_kind_then_it_stays_the_key(read_stream: Read, 
         assert not output.errors
         (event,) = rows(output)
         assert event.get("object_id") == device
-        left = event["profile"]["all_identities"]
-        assert left == ([None, "None", digest("u-1")] if mode == "hash" else [None, "None"])
+        left = event["profile"].get("all_identities")
+        assert left == ([None, digest("None"), digest("u-1")] if mode == "hash" else None)
 
 
 @pytest.mark.parametrize("salt", ["salt", "Salz \u00e9\U0001f600"])
@@ -179,14 +179,14 @@ def test_given_another_salt_then_all_digests_differ(read_stream: Read, salt: str
 @pytest.mark.parametrize(
     ("settings", "told"),
     [
-        ({"pii_mode": "mask"}, "pii_mode 'mask' is none of keep, drop, hash"),
+        ({"pii_mode": "mask"}, "'mask' is not one of"),
         ({"pii_mode": "hash"}, "pii_salt is missing"),
         ({"pii_mode": "hash", "pii_salt": ""}, "pii_salt is missing"),
-        ({"pii_mode": "hash", "pii_salt": 7}, "pii_salt must be text"),
-        ({"pii_mode": "drop", "pii_fields": "email"}, "pii_fields must be a list"),
-        ({"pii_mode": "drop", "pii_fields": [""]}, "pii_fields must be a list"),
-        ({"pii_mode": "drop", "pii_fields": ["email", "object_id"]}, "pii_fields cannot name object_id"),
-        ({"pii_mode": "drop", "pii_fields": ["read_through"]}, "pii_fields cannot name read_through"),
+        ({"pii_mode": "hash", "pii_salt": 7}, "is not of type 'string'"),
+        ({"pii_mode": "drop", "pii_fields": "email"}, "is not of type 'array'"),
+        ({"pii_mode": "drop", "pii_fields": [""]}, "does not match"),
+        ({"pii_mode": "drop", "pii_fields": ["email", "object_id"]}, "'object_id' does not match"),
+        ({"pii_mode": "drop", "pii_fields": ["read_through"]}, "'read_through' does not match"),
     ],
 )
 def test_given_a_setting_that_cannot_be_then_it_is_named(

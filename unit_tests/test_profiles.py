@@ -159,7 +159,7 @@ def test_given_half_an_emoji_in_a_name_when_read_then_the_row_comes(read_profile
 
     (row,) = rows(read_profiles(config(), [{"content": body}]))
 
-    assert row["name"] == "\ufffdcut\ufffd \U0001f600"
+    assert row["name"] == "?cut? \U0001f600"
 
 
 def test_given_a_dead_cursor_when_paging_then_the_export_is_opened_again(

@@ -106,7 +106,6 @@ def test_given_years_when_profiles_are_read_then_it_is_one_window_for_each_event
     ("through", "lookback_days", "expected"),
     [
         ("2026-02-10", None, (20260208, 20260212)),
-        ("2026-02-10", "", (20260208, 20260212)),
         ("2026-02-10", 1, (20260209, 20260212)),
         ("2026-02-12", 1, (20260211, 20260212)),
         ("2026-02-12", 2, (20260210, 20260212)),
@@ -258,9 +257,8 @@ def test_given_start_date_moved_on_and_back_when_read_then_the_days_between_come
 @pytest.mark.parametrize(
     "odd",
     [
-        {"__ab_no_cursor_state_message": True},
         {"states": []},
-        {"state": {"read_through": "2026-02-11"}, "states": None},
+        {"state": {"read_through": "2026-02-11"}, "states": []},
     ],
 )
 def test_given_a_state_that_tells_nothing_when_read_then_all_is_read(
@@ -300,18 +298,6 @@ def test_given_the_states_in_the_files_when_read_then_they_are_understood(
 
     assert not output.errors
     assert windows(clevertap) == [(expected, 20260212)]
-
-
-@pytest.mark.parametrize(("zone", "warned"), [(None, True), ("", True), ("UTC", False)])
-def test_given_no_time_zone_when_read_then_one_warning_says_so(
-    read_events: Read, zone: str | None, warned: bool
-) -> None:
-    output = read_events(config(timezone=zone, additional_event_names=["Charged"]), [empty()])
-
-    told = [
-        log.log.message for log in output.logs if log.log and "timezone is not set" in log.log.message
-    ]
-    assert len(told) == warned
 
 
 @pytest.mark.parametrize("stream", ["events", "profiles"])

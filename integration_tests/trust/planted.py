@@ -1,54 +1,143 @@
-"""Losses planted in the connector, to see that the sequences find them: a test that cannot fail proves
-nothing.
+"""Mutation tests: losses planted in the connector, which the sequences must find. A test that cannot fail
+proves nothing.
 
-Each is a change of a line of components.py that a maintainer might make in good faith.
+Each replaces a function of components.py by one that a maintainer might write in good faith.
 """
 
-import tempfile
-from collections.abc import Iterator
+import sys
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from pathlib import Path
+from typing import Any
 from unittest import mock
 
 from integration_tests.trust.row import Row
 from integration_tests.trust.syncs import BATCH, syncs
-from source_clevertap import run
+from source_clevertap.run import COMPONENTS_MODULE, register_components
 
-FILE = "components.py"
-PLANTED = {  # what is planted -> the text that it replaces, and what with
-    "an answer of {} ends an export": ('page.get("status") == "success" and', 'page.get("records") or'),
+register_components()
+components = sys.modules[COMPONENTS_MODULE]
+HANDLER, REQUESTER = components.CleverTapErrorHandler, components.TwoStepRequester
+PAGINATION, MIGRATION = components.CursorPaginationStrategy, components.LookbackStateMigration
+ROUTER, EVENTS = components.EventPartitionRouter, components.EventTransformation
+Function = Callable[..., Any]
+
+
+def passes(condition: Callable[[Any, Any], bool]) -> Callable[[Function], Function]:
+    """A response counts as complete where the condition (of its page and of itself) holds, too."""
+
+    def plant(original: Function) -> Function:
+        def is_complete(self: Any, response: Any) -> bool:
+            page = components.decode_body(response)
+            return original(self, response) or (page is not None and condition(page, response))
+
+        return is_complete
+
+    return plant
+
+
+def ends_if(condition: Callable[[int], bool]) -> Callable[[Function], Function]:
+    """An export ends with a page whose number of records meets the condition."""
+
+    def plant(original: Function) -> Function:
+        def next_page_token(
+            self: Any, response: Any, last_page_size: int, *args: Any, **more: Any
+        ) -> Any:
+            is_page = response.request.method == "GET"
+            ends = is_page and condition(last_page_size)
+            return None if ends else original(self, response, last_page_size, *args, **more)
+
+        return next_page_token
+
+    return plant
+
+
+def a_dead_cursor_ends(original: Function) -> Function:
+    def send_request(self: Any, **request: Any) -> Any:
+        try:
+            return original(self, **request)
+        except components.PaginationResetRequiredException:
+            return None
+
+    def plant(self: Any, **request: Any) -> Any:
+        with mock.patch.object(self, "max_reopenings", 0):
+            try:
+                return send_request(self, **request)
+            except components.cdk.AirbyteTracedException as error:
+                if "before its last page" in str(error):
+                    return None
+                raise
+
+    return plant
+
+
+def without_lookback(original: Function) -> Function:
+    def cursor(self: Any, *args: Any) -> Any:
+        with mock.patch.object(self, "lookback_days", "0"):
+            return original(self, *args)
+
+    return cursor
+
+
+def complete_at_once(original: Function) -> Function:
+    def get_stream_state(self: Any) -> Any:
+        with mock.patch.object(self, "_all_sliced", True):
+            return original(self)
+
+    return get_stream_state
+
+
+def any_start_date(original: Function) -> Function:
+    def migrate(self: Any, stream_state: Any) -> Any:
+        entries = [
+            {**entry, "partition": {**entry["partition"], "start_date": 0}}
+            for entry in stream_state.get("states") or ()
+        ]
+        return original(self, {**stream_state, "states": entries} if entries else stream_state)
+
+    return migrate
+
+
+def equal_events_are_one(original: Function) -> Function:
+    def transform(self: Any, record: Any, **more: Any) -> None:
+        original(self, record, **more)
+        record["event_id"] = record["event_id"].partition("-")[0]
+
+    return transform
+
+
+PLANTED: dict[str, tuple[Any, str, Callable[[Function], Function]]] = {
+    "a response of {} ends an export": (HANDLER, "is_complete", passes(lambda page, _: not page["error"] and len(page) == 1)),
     "partial may be the last page": (
-        'may_be_last = page.get("status") == "success" and',
-        'may_be_last = page.get("status") in ("success", "partial") and',
+        HANDLER,
+        "is_complete",
+        passes(lambda page, _: page.get("status") == "partial" and not page["error"]),
     ),
-    "an opening without a cursor is an end": (' and response.request.method != "POST"', ""),
-    "a short page is the last": ("if not cursor or", "if not cursor or last_page_size < 23 or"),
-    "an empty page is the last": ("if not cursor or", "if not cursor or not last_page_size or"),
-    "a dead cursor is an end": (
-        '                self._split_or_count_reopening(position, request["stream_slice"])\n',
-        "                return None\n",
+    "an opening without a cursor is an end": (
+        HANDLER,
+        "is_complete",
+        passes(lambda page, _: page.get("status") == "success" and not page["error"]),
     ),
-    "failed statuses pass": ("response.status_code != 200 or page is None", "page is None"),
-    "no lookback": ("timedelta(int(lookback))", "timedelta(0)"),
-    "complete before all is read": ('if read is None or not read["listed"]:', "if read is None:"),
-    "start_date moved back is not noticed": ("since > start or not", "not"),
-    "equal events are one": ('f"{digest.hexdigest()}-{before}" if before else', ""),
-}
+    "a short page is the last": (PAGINATION, "next_page_token", ends_if(lambda size: size < 23)),
+    "an empty page is the last": (PAGINATION, "next_page_token", ends_if(lambda size: not size)),
+    "a dead cursor is an end": (REQUESTER, "send_request", a_dead_cursor_ends),
+    "failed statuses pass": (
+        HANDLER,
+        "is_complete",
+        passes(lambda page, response: response.status_code != 200 and not page["error"]),
+    ),
+    "no lookback": (MIGRATION, "_cursor", without_lookback),
+    "complete before all is read": (ROUTER, "get_stream_state", complete_at_once),
+    "start_date moved back is not noticed": (MIGRATION, "migrate", any_start_date),
+    "equal events are one": (EVENTS, "transform", equal_events_are_one),
+}  # fmt: skip
 
 
 @contextmanager
 def planted(name: str) -> Iterator[None]:
-    """The connector with a loss in it, in a process that has not loaded it yet."""
-    old, new = PLANTED[name]
-    files = {file: run.definition_file(file).read_text() for file in (FILE, "manifest.yaml")}
-    if files[FILE].count(old) != 1:
-        raise ValueError(f"'{old}' stands {files[FILE].count(old)} times in {FILE}")
-    files[FILE] = files[FILE].replace(old, new)
-    with tempfile.TemporaryDirectory() as folder:
-        for file, text in files.items():
-            Path(folder, file).write_text(text)
-        with mock.patch.object(run, "definition_file", lambda file: Path(folder, file)):
-            yield
+    """The connector with a loss in it."""
+    owner, attribute, plant = PLANTED[name]
+    with mock.patch.object(owner, attribute, plant(getattr(owner, attribute))):
+        yield
 
 
 def planted_loss(name: str, limit: int, recipe: str) -> Row:
