@@ -103,6 +103,7 @@ def decode_body(response: requests.Response) -> Json | None:
             with suppress(ValueError, RecursionError):
                 text = json.dumps(json.loads(response.content), ensure_ascii=False)
                 page = orjson.loads(text.encode(errors="replace"))
+                response._content = orjson.dumps(page)  # what the stock decoder cannot read is {} to it
         kept["page"] = page if isinstance(page, dict) else None
         if isinstance(page, dict):
             page["error"] = page.get("error") or page.get("message")
@@ -292,6 +293,8 @@ class CleverTapErrorHandler(DefaultErrorHandler):
         resolution = self._resolve(response_or_exception)
         if resolution.response_action.name not in self.waits:  # type: ignore[union-attr]
             self._failing_since = 0.0  # CleverTap is there, and says what it means
+        if resolution.response_action == ResponseAction.IGNORE and resolution.error_message:
+            LOGGER.warning(resolution.error_message)
         return resolution
 
     def is_complete(self, response: requests.Response) -> bool:

@@ -87,20 +87,20 @@ LASTING = {
     "throttled:always:1": TRANSIENT + "too many requests",
     "too_many:always": TRANSIENT + "too many requests",
     "error_500:always:2": TRANSIENT + "a fault of its own",
-    "reset:always:1": TRANSIENT + "no page of an export",
-    "truncated:always:2": TRANSIENT + "no page of an export",
-    "html:always": TRANSIENT + "no page of an export",
-    "empty_body:always:2": TRANSIENT + "no page of an export",
-    "empty_object:always:2": TRANSIENT + "no page of an export",
-    "no_status:always:2": TRANSIENT + "no page of an export",
-    "success_with_error:always:1": TRANSIENT + "no page of an export",
-    "partial_without_cursor:always:2": TRANSIENT + "no page of an export",
+    "reset:always:1": TRANSIENT + "incomplete response",
+    "truncated:always:2": TRANSIENT + "incomplete response",
+    "html:always": TRANSIENT + "incomplete response",
+    "empty_body:always:2": TRANSIENT + "incomplete response",
+    "empty_object:always:2": TRANSIENT + "incomplete response",
+    "no_status:always:2": TRANSIENT + "incomplete response",
+    "success_with_error:always:1": TRANSIENT + "incomplete response",
+    "partial_without_cursor:always:2": TRANSIENT + "still preparing",
     "dead_cursor:always": TRANSIENT + "set slice_days lower",
     # Half the window has two pages, a quarter one: nothing dies there.
     "dead_cursor:always:1": DELIVERS if CAN_SPLIT else TRANSIENT + "ended the export 6 times",
     "hang:always:1": TRANSIENT + "could not be reached",
-    "open-lost_cursor:always": TRANSIENT + "no page of an export",
-    "open-html:always": TRANSIENT + "no page of an export",
+    "open-lost_cursor:always": TRANSIENT + "incomplete response",
+    "open-html:always": TRANSIENT + "incomplete response",
     "repeated_cursor:1:1": "system_error: same cursor twice",
     "cycle:1:1": "system_error: same cursor twice",
     "incorrect_usage:1:1": "system_error: Incorrect Usage",
@@ -140,7 +140,7 @@ COUNT_PASSING = (
 )  # fmt: skip
 COUNT_LASTING = {
     "lost_cursor:always": TRANSIENT + "incomplete response",
-    "dead_cursor:always": TRANSIENT + "ended the count six times",
+    "dead_cursor:always": TRANSIENT + "before its last page",
     "open-empty_object:always": TRANSIENT + "incomplete response",
 }
 COUNTS = ("daily_event_counts",)
@@ -154,7 +154,6 @@ NO_STREAMS = ("daily_event_counts",)
 SOME_ERROR = ": "
 NO_CODE = {
     **dict.fromkeys(("dead_cursor:3", "dead_cursor:5:2", "dead_cursor:always:1"), SOME_ERROR),
-    "open-lost_cursor:3": SOME_ERROR,
     **dict.fromkeys(("repeated_cursor:1:1", "cycle:1:1"), DELIVERS),
 }
 
@@ -196,7 +195,7 @@ def no_code(rows: Iterable[Case]) -> Iterator[Case]:
     for case in rows:
         lasting = SOME_ERROR if case.expected.startswith(TRANSIENT) else case.expected
         expected = NO_CODE.get(case.faults, lasting)
-        if case.stream not in NO_STREAMS:
+        if case.stream not in NO_STREAMS and "open-lost_cursor" not in case.faults:  # as its header says
             yield replace(case, no_code=True, expected=expected)
 
 

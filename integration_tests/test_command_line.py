@@ -123,7 +123,7 @@ def test_a_time_zone_ahead_of_the_projects_is_told_as_a_config_error() -> None:
         ({"event_name": "app launched"}, "case-sensitive"),
         ({"event_name": NOT_EXPORTABLE[0]}, "file exports"),
         ({"start_date": 20220230}, "Configuration: start_date 20220230 is no date"),
-        ({"region": "mars1"}, "Configuration: region 'mars1'"),
+        ({"region": "mars1"}, "Config validation error: 'mars1' is not one of"),
     ],
 )
 def test_check_and_read_refuse_what_the_user_can_mend(

