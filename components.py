@@ -75,12 +75,9 @@ def to_date(day: int) -> date:
 def describe(stream: str, body: bytes | str | None) -> str:
     """The stream of a request, and the event, campaign and dates in its body, for messages."""
     asked, parts = json.loads(body or "{}"), [f"Stream {stream}"]
-    for key, form in (
-        ("event_name", "event '{event_name}'"),
-        ("id", "campaign {id}"),
-        ("from", "{from} to {to}"),
-    ):
-        parts += [form.format(**asked)] if key in asked else []
+    for form in ("event '{event_name}'", "campaign {id}", "{from} to {to}"):
+        with suppress(KeyError):
+            parts.append(form.format_map(asked))
     return ", ".join(parts)
 
 
@@ -184,10 +181,8 @@ class TwoStepRequester:
 
     def __post_init__(self) -> None:
         # The CDK asks for both when it builds the paginator. It prints bodies that are not streamed.
-        self.get_url, self.get_url_base = (
-            self.create_requester.get_url,
-            self.create_requester.get_url_base,
-        )
+        self.get_url = self.create_requester.get_url
+        self.get_url_base = self.create_requester.get_url_base
         self.create_requester.stream_response = self.page_requester.stream_response = True
 
     def send_request(
@@ -206,10 +201,8 @@ class TwoStepRequester:
         try:
             return self.page_requester.send_request(next_page_token=next_page_token, **request)
         except PaginationResetRequiredException:
-            days = len(
-                set(stream_slice.cursor_slice.values())
-            )  # the first and the last: the same, or two
-            if CURRENT_EXPORT.reopened and days > 1 and window_split:
+            first_day, last_day = stream_slice.cursor_slice.values()
+            if CURRENT_EXPORT.reopened and first_day != last_day and window_split:
                 raise window_split.RequestWindowSplitRequiredException(stream_name=self.name) from None
         if CURRENT_EXPORT.reopened >= self.max_reopenings:
             message = f"CleverTap ended the export {self.max_reopenings + 1} times before its last page."
@@ -233,9 +226,7 @@ class TwoStepRequester:
             is_allowed = not (decode_body(response) or {}).get("error")  # the manifest's IGNORE passes
             if allowed.setdefault(event, is_allowed) != is_allowed:
                 where = describe(self.name, response.request.body)
-                raise error(
-                    f"{where}: CleverTap allowed and refused this event in one sync. Sync again."
-                )
+                raise error(f"{where}: CleverTap allowed and refused the event in one sync. Sync again.")
         return response
 
 
@@ -248,13 +239,13 @@ class CleverTapErrorHandler(DefaultErrorHandler):
     first match wins; what none of them knows is retried. In place of the body, which logs would print,
     they see `status`, `error`, `code`, `http_status`, and `is_first`: nothing has succeeded yet.
 
-    answer_key, answer_type: where the rows of a response lie, in a "list" or an "object".
-        answer_is_optional: the key may be missing where there are no rows.
-    page_parameter: "cursor" (an export) or "req_id" (a count), if the stream is read in two steps.
-    first_filters: of this request alone; they come before the others, if `first_filters_if` is true.
+    answer_key, answer_type: where the rows of a response lie, in a "list" or an "object". The key may be
+        missing where there are no rows, if `answer_is_optional`.
+    page_parameter: "cursor" for an export, "req_id" for a count, "" where there are no two steps.
+    first_filters: filters that come before the others, if `first_filters_if` is true.
     waits: for each response action that retries, the first and the longest wait in seconds.
-    max_wait_minutes: how long a request is retried, and how long all are when none succeeds: a first
-        sync of 78 windows would outlast an outage by hours.
+    max_wait_minutes: how long a request is retried, and all of them, when none succeeds. (A first sync
+        of 78 windows would outlast an outage by hours.)
 
     Raises config_error (`check_config`) where it is built: every request of every stream has one.
     """
@@ -304,11 +295,8 @@ class CleverTapErrorHandler(DefaultErrorHandler):
             return False
         if str(page.get("code")) in ("1", "2"):  # throttled, not ready: whatever the status says
             return False
-        rows, status, is_export = (
-            page.get(self.answer_key),
-            page.get("status"),
-            self.page_parameter == "cursor",
-        )
+        rows, status = page.get(self.answer_key), page.get("status")
+        is_export, is_count = self.page_parameter == "cursor", self.page_parameter == "req_id"
         if rows is not None and not isinstance(rows, list if self.answer_type == "list" else dict):
             return False
         cursors = [page.get("next_cursor"), page.get("cursor")]
@@ -321,9 +309,7 @@ class CleverTapErrorHandler(DefaultErrorHandler):
             if any(isinstance(v, list) or (isinstance(v, str) and len(v) > 200) for v in unknown):
                 return False
         if status == "partial":
-            return (
-                any(cursors) if is_export else bool(opens and self.page_parameter and page.get("req_id"))
-            )
+            return any(cursors) if is_export else is_count and opens and bool(page.get("req_id"))
         if is_export:
             return status == "success" and (any(cursors) or not opens)
         if status is None and self.answer_type == "list":  # of events, properties, content blocks
@@ -441,10 +427,9 @@ class EventTransformation(cdk.RecordTransformation):
     """Adds what CleverTap leaves out of an event. (As AddFields it takes ten times as long.)
 
     event_id: the key, for CleverTap has none. A digest of account, event name, device, `ts` and
-        properties, so it is the same whenever the event is read. Duplicate events, equal in all of these,
-        have their number in the export after it: two taps in one second are two events. To count them,
-        eight bytes of each digest are kept, in arrays by the first two of these: 25 MB for a million
-        records. (A set of digests takes 70.)
+        properties, so it is the same whenever the event is read. Duplicate events, equal in all of
+        these, have their number in the export after it: two taps in one second are two events. (Eight
+        bytes of each digest are kept, in arrays by the first two of them: 25 MB for a million records.)
     event_name: of the slice. object_id, identity: the device's and the person's id, from `profile`.
     event_time: `ts`, which is in the project's time zone, in UTC; None if it is no time.
     read_through: the last day of the window, the cursor. (A device's clock may set `ts`.)
@@ -535,10 +520,9 @@ class PersonalDataTransformation(cdk.RecordTransformation):
         self, record: Json, config: Any = None, stream_state: Any = None, stream_slice: Any = None
     ) -> None:
         if self._mode != "keep":
-            if "identity" in self._fields and record.get("object_id") == str(
-                record.get("identity") or ""
-            ):
-                record["object_id"] = self._digest(record["object_id"])
+            identity = str(record.get("identity") or "")
+            if "identity" in self._fields and record.get("object_id") == identity:
+                record["object_id"] = self._digest(identity)
             self._hide(record)
 
     def _hide(self, value: Any) -> None:
@@ -549,10 +533,10 @@ class PersonalDataTransformation(cdk.RecordTransformation):
                 self._hide(inner)
             elif self._mode == "drop":
                 del value[name]
+            elif isinstance(inner, list):
+                value[name] = [self._digest(entry) for entry in inner]
             else:
-                value[name] = (
-                    [self._digest(e) for e in inner] if isinstance(inner, list) else self._digest(inner)
-                )
+                value[name] = self._digest(inner)
 
     def _digest(self, value: Any) -> Any:
         if value in (None, ""):

@@ -1,4 +1,4 @@
-"""Writes no_code/manifest.yaml: manifest.yaml with overlay.yaml laid over it, for where no code may run."""
+"""Writes no_code/manifest.yaml: manifest.yaml with overlay.yaml laid over it."""
 
 from pathlib import Path
 from typing import Any

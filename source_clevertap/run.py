@@ -43,7 +43,7 @@ class SourceClevertap(YamlDeclarativeSource):
     def __init__(self, config_path: str | None = None, **inputs: Any) -> None:
         register_components()
         # requests would carry the passcode to wherever a redirect points.
-        requests.sessions.DEFAULT_REDIRECT_LIMIT = 0  # type: ignore[attr-defined]
+        requests.sessions.DEFAULT_REDIRECT_LIMIT = 0
         # An absolute path: a relative one is looked up in the working directory first.
         super().__init__(
             path_to_yaml=str(definition_file("manifest.yaml")), config_path=config_path, **inputs

@@ -149,7 +149,10 @@ BAD_FILTERS = [
     '{"event_propertys": []}',
 ]  # fmt: skip
 BAD = [
-    *(("passcode", {"passcode": bad}) for bad in ("", "line\nbreak-Sesame", "\u00dcmlaut-Sesame", " Sesame")),
+    *(
+        ("passcode", {"passcode": bad})
+        for bad in ("", "line\nbreak-Sesame", "\u00dcmlaut-Sesame", " Sesame")
+    ),
     ("start_date", {"start_date": 20220230}),
     ("start_date", {"start_date": 20220011}),
     ("start_date", {"start_date": 20260213}),

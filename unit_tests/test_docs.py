@@ -36,8 +36,10 @@ def in_components() -> Iterator[str]:
                 yield text(node.value)
             case ast.Call(func=ast.Name(id="ErrorResolution"), args=[_, _, message]):
                 yield text(message)
-            case ast.Call(func=ast.Name(id="config_error") | ast.Attribute(attr="warning" | "_error")):
+            case ast.Call(func=ast.Name(id="error") | ast.Attribute(attr="warning")):
                 yield text(node.args[0])
+            case ast.Assign(targets=[ast.Name(id="message" | "advice")]):
+                yield text(node.value)
             case ast.Call(func=ast.Attribute(value=ast.Name(id="problems"))):
                 yield text(node.args[0])
 
@@ -67,7 +69,7 @@ def test_every_message_is_in_the_troubleshooting_word_for_word() -> None:
     found = [piece for message in MESSAGES for piece in pieces(message)]
 
     assert [piece for piece in found if piece.strip(" .:(") not in DOCS] == []
-    assert len(found) > 50
+    assert len(found) > 40
 
 
 def test_the_troubleshooting_has_no_message_that_is_no_more() -> None:
@@ -75,7 +77,7 @@ def test_the_troubleshooting_has_no_message_that_is_no_more() -> None:
     listed = re.findall(r"^\| (?!Message|-)(.*?) \| ", section, re.M)
     fixed = " ".join(" ".join(message.replace(GAP, " ... ").split()) for message in MESSAGES)
 
-    assert len(listed) > 35
+    assert len(listed) > 25
     for message in listed:
-        for piece in re.split(r"\.\.\.", message):
+        for piece in re.split(r"\.\.\.|(?<=[.]) ", message):
             assert piece.strip(" .:(),'") in fixed, message

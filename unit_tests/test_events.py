@@ -422,7 +422,7 @@ def test_given_all_events_when_one_is_refused_half_way_then_the_read_fails(
     output = read_events(settings, pages, opens=opens, schema=[schema("A", "B")])
 
     assert first_error(output)[0] == "transient_error"
-    assert "allowed and refused this event in one sync" in first_error(output)[1]
+    assert "allowed and refused the event in one sync" in first_error(output)[1]
 
 
 def test_given_an_event_refused_in_another_window_when_its_cursor_dies_then_that_is_no_end(

@@ -1,5 +1,6 @@
 """Rules that the platforms force on manifest.yaml and components.py (see CONTRIBUTING.md)."""
 
+import ast
 import re
 import types
 
@@ -7,6 +8,7 @@ import yaml
 
 from source_clevertap.run import COMPONENTS_MODULE, definition_file
 
+ROOT = definition_file("manifest.yaml").parent
 MANIFEST_TEXT = definition_file("manifest.yaml").read_text(encoding="utf-8")
 COMPONENTS_TEXT = definition_file("components.py").read_text(encoding="utf-8")
 MANIFEST = yaml.safe_load(MANIFEST_TEXT)
@@ -79,3 +81,47 @@ def test_nothing_deprecated_and_no_enum_value_unknown_to_older_builders() -> Non
         "CombinedExtractor",
     ):
         assert word not in MANIFEST_TEXT
+
+
+def test_components_and_manifest_stay_small_enough_to_be_read() -> None:
+    lines = COMPONENTS_TEXT.splitlines()
+    tree = ast.parse(COMPONENTS_TEXT)
+    functions = [node for node in ast.walk(tree) if isinstance(node, ast.FunctionDef)]
+
+    assert len(lines) <= 655
+    assert sum(isinstance(node, ast.ClassDef) for node in ast.walk(tree)) <= 14
+    for function in functions:
+        assert (function.end_lineno or 0) - function.lineno < 40, function.name
+    for name, length in lengths_of_streams().items():
+        assert length <= 25, name
+    for folder_file, limit in (("no_code/overlay.yaml", 160), ("no_code/derive.py", 70)):
+        assert len((ROOT / folder_file).read_text().splitlines()) <= limit, folder_file
+
+
+def lengths_of_streams() -> dict[str, int]:
+    """Lines of each stream in manifest.yaml, the comments and the schema aside."""
+    text = MANIFEST_TEXT.partition("\n  streams:\n")[2].partition("\nstreams:\n")[0]
+    blocks = re.split(r"^    (\w+):\n", text, flags=re.MULTILINE)
+    return {
+        name: sum(bool(line.strip()) and not line.strip().startswith("#") for line in block.splitlines())
+        for name, block in zip(blocks[1::2], blocks[2::2], strict=True)
+    }
+
+
+def test_the_builder_shows_every_stream() -> None:
+    for hidden in ("CustomRetriever", "ConditionalStreams"):
+        assert hidden not in MANIFEST_TEXT
+    shown = {name for name, setting in SETTINGS.items() if setting.get("always_show")}
+    assert shown == {"region", "timezone"}
+
+
+def test_no_private_attribute_of_a_library_is_used() -> None:
+    private = {
+        node.attr
+        for node in ast.walk(ast.parse(COMPONENTS_TEXT))
+        if isinstance(node, ast.Attribute)
+        and re.match("_(?!_)", node.attr)
+        and not (isinstance(node.value, ast.Name) and node.value.id == "self")
+    }
+
+    assert private == {"_content"}  # of a response: its body, which is let go of once it is decoded

@@ -1,5 +1,6 @@
-"""Mutation tests: losses planted in the connector, which the sequences must find. A test that cannot fail
-proves nothing.
+"""Mutation tests: losses planted in the connector, which the sequences must find.
+
+A test that cannot fail proves nothing.
 
 Each replaces a function of components.py by one that a maintainer might write in good faith.
 """
@@ -106,7 +107,11 @@ def equal_events_are_one(original: Function) -> Function:
 
 
 PLANTED: dict[str, tuple[Any, str, Callable[[Function], Function]]] = {
-    "a response of {} ends an export": (HANDLER, "is_complete", passes(lambda page, _: not page["error"] and len(page) == 1)),
+    "a response of {} ends an export": (
+        HANDLER,
+        "is_complete",
+        passes(lambda page, _: not page["error"] and len(page) == 1),
+    ),
     "partial may be the last page": (
         HANDLER,
         "is_complete",

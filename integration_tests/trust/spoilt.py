@@ -160,8 +160,8 @@ def _shuffled(value: Any, random: Random) -> Any:
 def mistyped(page: Json, random: Random) -> Answer:
     """A value of the page of another type.
 
-    (null and [] may say "none". A row that is no object, and a key that stands twice are left out: no client
-    has reported them.)
+    (null and [] may say "none". A row that is no object, and a key that stands twice are left out: no
+    client has reported them.)
     """
     page = orjson.loads(orjson.dumps(page))
     name = random.choice(list(page))
