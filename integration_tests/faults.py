@@ -28,7 +28,7 @@ from integration_tests.connector import (
 from integration_tests.trust.inprocess import Clock, sync
 from source_clevertap.sandbox import Account, Fault, Sandbox
 from source_clevertap.sandbox.account import Flags
-from source_clevertap.sandbox.server import LARGEST_BATCH
+from source_clevertap.sandbox.exports import LARGEST_BATCH
 
 ROWS, PAGE_ROWS = 1000, 460  # three pages
 EVENT = "App Launched"

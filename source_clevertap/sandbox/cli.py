@@ -12,7 +12,9 @@ except ImportError:
     sys.exit("The sandbox needs aiohttp. Type: pip install 'source-clevertap[sandbox]'")
 
 from source_clevertap.sandbox.account import DAYS, Account, Flags
-from source_clevertap.sandbox.server import FAULTS, LARGEST_BATCH, Fault, Sandbox
+from source_clevertap.sandbox.exports import LARGEST_BATCH
+from source_clevertap.sandbox.faults import FAULTS, Fault
+from source_clevertap.sandbox.server import Sandbox
 
 COMMANDS = """With them in config.json, in another terminal:
   source-clevertap check --config config.json

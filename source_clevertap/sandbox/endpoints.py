@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 from datetime import datetime, timedelta, timezone
-from typing import TYPE_CHECKING, Any
+from typing import Any
 from zlib import crc32
 
 import orjson
@@ -10,9 +10,8 @@ from aiohttp import web
 
 from source_clevertap.sandbox import tables
 from source_clevertap.sandbox.account import Account
-
-if TYPE_CHECKING:
-    from source_clevertap.sandbox.server import Sandbox
+from source_clevertap.sandbox.exports import Exports
+from source_clevertap.sandbox.faults import Api, as_json, fail, refused_dates
 
 FIRST_REQ_ID = 2**53 + 1  # more than a float can hold
 NO_REPORT: tuple[Callable[[], web.Response], ...] = (
@@ -28,8 +27,8 @@ Answer = dict[str, Any] | web.Response
 class Tables:
     """Handlers for everything but the exports of events and profiles."""
 
-    def __init__(self, sandbox: "Sandbox") -> None:
-        self.sandbox = sandbox
+    def __init__(self, sandbox: Api, exports: Exports) -> None:
+        self.sandbox, self.exports = sandbox, exports
         self._counts: dict[int, tuple[str, dict[str, Any], int]] = {}
 
     @property
@@ -62,7 +61,7 @@ class Tables:
             if isinstance(right, web.Response):
                 return right
             fault = self.sandbox.fault(opening, page=-1 if opening else _page(request))
-            return await fault(self.sandbox, request, right) if fault else as_json(right)
+            return await fault(self.exports, request, right) if fault else as_json(right)
 
         return handle
 
@@ -155,30 +154,6 @@ class Tables:
             self._counts[int(text)] = (path, done, polls - 1)
             return {"status": "partial", "req_id": int(text)}
         return {"status": "success", **done}
-
-
-def as_json(content: dict[str, Any], http: int = 200) -> web.Response:
-    """An answer."""
-    return web.Response(
-        status=http, body=orjson.dumps(content), content_type="application/json", charset="utf-8"
-    )
-
-
-def fail(error: str, code: Any, http: int) -> web.Response:
-    """A refusal, which may well come with HTTP 200."""
-    return as_json({"status": "fail", "error": error, "code": code}, http)
-
-
-def refused_dates(first: Any, last: Any, today: int = 99991231) -> web.Response | None:
-    """A refusal, if these are no days YYYYMMDD in their order, or later than today."""
-    for day in (first, last):
-        try:
-            datetime.strptime(f"{day:08d}", "%Y%m%d")
-        except (ValueError, TypeError):  # a text, too
-            return fail("Invalid date", 4002, http=400)
-    if first > last or last > today:
-        return fail("Invalid date range", 4004, http=400)
-    return None
 
 
 def _day(number: int) -> datetime:
