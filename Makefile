@@ -4,7 +4,7 @@ BIN := .venv/bin
 INSTALL = @command -v $(PYTHON) >/dev/null || { echo "There is no $(PYTHON). Name a Python from 3.10 to 3.14: make $@ PYTHON=python3.12"; exit 1; }; \
   $(PYTHON) requirements/install.py
 
-.PHONY: help sync questions test test-all test-slow lint unit integration old-cdk python313 install faults trust audit \
+.PHONY: help sync questions test test-all test-slow lint unit integration old-cdk python313 install faults stress audit \
   bench docs-test image-test no-code lock clean
 
 help: ## this list
@@ -34,10 +34,10 @@ install: ## the environment of the tests
 	$(INSTALL) dev
 
 faults: install ## every fault of the sandbox against the command line, as a table
-	$(BIN)/python -m integration_tests.faults $(FAULTS)
+	$(BIN)/python -m integration_tests.stress.fault_matrix $(FAULTS)
 
-trust: install ## stress tests; TRUST="--seed 1 --sequences 10000", or TRUST=--share
-	$(BIN)/python -m integration_tests.trust $(TRUST)
+stress: install ## stress tests; STRESS="--seed 1 --sequences 10000", or STRESS=--share
+	$(BIN)/python -m integration_tests.stress $(STRESS)
 
 audit: install ## licences, known vulnerabilities and a bill of materials of what the image installs
 	$(INSTALL) audit

@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from integration_tests.connector import catalog
+from integration_tests.helpers.connector import catalog
 from source_clevertap.run import definition_file
 from source_clevertap.sandbox import Sandbox
 

@@ -25,11 +25,8 @@ def stock_manifest() -> dict[str, Any]:
         "type": "DefaultErrorHandler",
         "response_filters": [{"type": "HttpResponseFilter", **f} for f in FILTERS],
     }
-    opening = definitions["export_opening"]
-    del opening["error_handler"]
-    # The stock page token is the cursor itself.
-    url = definitions["base_requester"]["url"].replace("['cursor']", "")
-    requester = {**opening, "url": url}
+    requester = definitions["create_requester"]
+    del requester["error_handler"]
     first_page_only = "{{ '%s' if not next_page_token else '' }}"
     requester["request_parameters"] = {
         name: first_page_only % value
@@ -40,8 +37,8 @@ def stock_manifest() -> dict[str, Any]:
             ("profile", "true"),
         )
     }
-    definitions["export_requester"] = requester
-    retriever = definitions["export_retriever"] = definitions["export_retriever"]["retriever"]
+    definitions["two_step_requester"] = requester
+    retriever = definitions["two_step_retriever"]
     del retriever["request_window_splitting"]
     retriever["partition_router"] = {
         "type": "ListPartitionRouter",
@@ -62,7 +59,7 @@ def stock_manifest() -> dict[str, Any]:
     del definitions["streams"]["events"]
     profiles = definitions["streams"]["profiles"]
     del profiles["state_migrations"]
-    profiles["retriever"] = {"$ref": "#/definitions/export_retriever"}
+    profiles["retriever"] = {"$ref": "#/definitions/two_step_retriever"}
     profiles["transformations"] = [
         {
             "type": "AddFields",

@@ -15,7 +15,7 @@ from typing import Any
 
 import pytest
 
-from integration_tests.connector import ROOT
+from integration_tests.helpers.connector import ROOT
 from source_clevertap.sandbox import Account, Sandbox
 
 BIN = Path(sys.executable).parent

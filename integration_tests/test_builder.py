@@ -20,8 +20,8 @@ from typing import Any
 import pytest
 import yaml
 
-from integration_tests import tables
-from integration_tests.connector import ROOT, by_key, catalog, occurrences, true_occurrences
+from integration_tests.helpers import tables
+from integration_tests.helpers.connector import ROOT, by_key, catalog, occurrences, true_occurrences
 from source_clevertap.sandbox import Account, Fault, Sandbox
 
 pytestmark = pytest.mark.cdk

@@ -10,8 +10,8 @@ from typing import Any
 
 import pytest
 
-from integration_tests.connector import by_key, run
-from integration_tests.trust.inprocess import Clock, sync
+from integration_tests.helpers.connector import by_key, run
+from integration_tests.helpers.in_process import Clock, sync
 from source_clevertap.sandbox import Account, Fault, Sandbox
 from source_clevertap.sandbox.account import ALL_FLAGS, EVENTS, NOT_EXPORTABLE, Flags
 

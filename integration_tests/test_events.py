@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 import pytz
 
-from integration_tests.connector import (
+from integration_tests.helpers.connector import (
     Json,
     Output,
     by_key,
@@ -19,7 +19,7 @@ from integration_tests.connector import (
     true_deliveries,
     true_occurrences,
 )
-from integration_tests.trust.inprocess import Clock, sync
+from integration_tests.helpers.in_process import Clock, sync
 from source_clevertap.sandbox import Account, Fault, Sandbox
 from source_clevertap.sandbox.account import EVENTS, NOT_EXPORTABLE, UNKNOWN, Flags
 
@@ -51,8 +51,8 @@ def test_a_full_read_is_the_truth_across_both_changes_of_the_clock(zone: str) ->
     assert occurrences(output.records) == true_occurrences(account, NAMES)
     assert len(output.records) == 12_000
     assert len({record["event_id"] for record in output.records}) == 12_000
-    twins = Counter(record["event_id"].partition("-")[0] for record in output.records)
-    assert Counter(twins.values())[3] > 100  # three that are the same
+    duplicates = Counter(record["event_id"].partition("-")[0] for record in output.records)
+    assert Counter(duplicates.values())[3] > 100  # three that are the same
 
 
 @pytest.mark.parametrize("zone", ZONES)
@@ -119,7 +119,7 @@ def test_a_sync_killed_again_and_again_and_resumed_loses_nothing(kills: int, no_
 
 
 @pytest.mark.parametrize("fault", ["dead_second", "dead_long"])
-def test_windows_whose_cursors_die_are_halved_until_they_do_not(fault: str) -> None:
+def test_state_whose_cursors_die_are_halved_until_they_do_not(fault: str) -> None:
     account = Account(profiles=300, events=9000, first_day=date(2024, 3, 1), days=28)
     dates: Json = {"start_date": 20240301, "end_date": 20240328, "slice_days": 7}
     with Sandbox(account, faults=(Fault(fault, None),)) as sandbox:

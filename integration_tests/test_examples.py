@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
-from integration_tests.connector import ROOT, run
-from integration_tests.tables import truth
+from integration_tests.helpers.connector import ROOT, run
+from integration_tests.helpers.tables import truth
 from source_clevertap.sandbox import Account, Sandbox
 
 ACCOUNT = Account(profiles=40, events=600)

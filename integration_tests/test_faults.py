@@ -2,9 +2,9 @@
 
 import pytest
 
-from integration_tests.connector import Json
-from integration_tests.faults import Case, no_code, outcome, share
-from integration_tests.trust.inprocess import Clock, sync
+from integration_tests.helpers.connector import Json
+from integration_tests.helpers.in_process import Clock, sync
+from integration_tests.stress.fault_matrix import Case, no_code, outcome, share
 from source_clevertap.sandbox import Account, Fault, Sandbox
 
 OURS = list(share())

@@ -6,8 +6,8 @@ from typing import Any
 import pytest
 import yaml
 
-from integration_tests import tables
-from integration_tests.connector import (
+from integration_tests.helpers import tables
+from integration_tests.helpers.connector import (
     NO_CODE,
     ROOT,
     Json,
@@ -17,9 +17,9 @@ from integration_tests.connector import (
     run,
     true_deliveries,
 )
+from integration_tests.helpers.in_process import Clock, sync
 from integration_tests.test_builder import MONTH, MONTH_END, manifest_server, post
 from integration_tests.test_events import NAMES, noon
-from integration_tests.trust.inprocess import Clock, sync
 from no_code.derive import derive
 from source_clevertap.sandbox import Account, Fault, Sandbox
 from source_clevertap.sandbox.account import Flags
@@ -106,7 +106,7 @@ def test_a_read_of_all_streams_is_the_truth() -> None:
         assert record["object_id"] == profile["objectId"]
         assert record.get("identity") == profile.get("identity")
     ids = {r["event_id"] for r in output.events}
-    assert len(ids) < len(output.events)  # twins share one, as its header says
+    assert len(ids) < len(output.events)  # duplicates share one, as its header says
     assert len(ids) > 0.9 * len(output.events)
 
 

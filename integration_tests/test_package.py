@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from integration_tests.connector import ROOT, Output, assert_is_all
+from integration_tests.helpers.connector import ROOT, Output, assert_is_all
 from source_clevertap.sandbox import Account, Sandbox
 
 CATALOG = str(ROOT / "integration_tests" / "configured_catalog.json")

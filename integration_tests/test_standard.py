@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from integration_tests.connector import ROOT
+from integration_tests.helpers.connector import ROOT
 from source_clevertap.sandbox import Account, Sandbox
 
 pytestmark = pytest.mark.cdk

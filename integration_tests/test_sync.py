@@ -14,8 +14,8 @@ from typing import Any
 import duckdb
 import pytest
 
-from integration_tests import tables
-from integration_tests.connector import ROOT, Json, true_occurrences
+from integration_tests.helpers import tables
+from integration_tests.helpers.connector import ROOT, Json, true_occurrences
 from source_clevertap.sandbox import Account, Fault, Sandbox
 from source_clevertap.sandbox.demo import DemoAccount
 
@@ -33,7 +33,7 @@ def started(folder: Path, config: Json | None, *options: str, **variables: str) 
         arguments += ["--config", str(folder / "config.json")]
     environment = {
         **os.environ,
-        "PYTHONPATH": f"{ROOT / 'integration_tests' / 'fast_clock'}{os.pathsep}{ROOT}",
+        "PYTHONPATH": f"{ROOT / 'integration_tests' / 'helpers' / 'fast_clock'}{os.pathsep}{ROOT}",
         "FAST_CLOCK": "100",
         "FAST_TIME": "1e6",
         **variables,

@@ -10,9 +10,9 @@ from typing import Any
 
 import pytest
 
-from integration_tests.connector import Json, Output, run
-from integration_tests.tables import KEYS, STREAMS, keyed, truth
-from integration_tests.trust.inprocess import Clock, sync
+from integration_tests.helpers.connector import Json, Output, run
+from integration_tests.helpers.in_process import Clock, sync
+from integration_tests.helpers.tables import KEYS, STREAMS, keyed, truth
 from source_clevertap.run import definition_file
 from source_clevertap.sandbox import Account, Fault, Sandbox
 from source_clevertap.sandbox.account import EVENTS, NOT_EXPORTABLE, UNKNOWN

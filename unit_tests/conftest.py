@@ -19,8 +19,8 @@ from airbyte_cdk.test.state_builder import StateBuilder
 
 from source_clevertap.run import COMPONENTS_MODULE, register_components
 from unit_tests.mock_server.config import HOST
+from unit_tests.mock_server.prepared_source import PreparedSource
 from unit_tests.mock_server.response_builder import Answer, fail, opened
-from unit_tests.prepared_source import PreparedSource
 
 Read = Callable[..., EntrypointOutput]
 

@@ -1,4 +1,4 @@
-"""The stream events: its requests, the fields it adds, the keys of twins, and which events are read."""
+"""The stream events: its requests, the fields it adds, keys of duplicates, and which events are read."""
 
 import json
 import types
@@ -224,12 +224,12 @@ def test_given_what_changes_later_when_read_then_the_key_does_not(read_events: R
 
 
 def test_given_twins_on_any_pages_when_read_then_each_keeps_its_own_key(read_events: Read) -> None:
-    twin, other = event(1), event(2)
-    one_page = rows(read_events(config(**DAY), [page(twin, other, twin, twin)]))
+    duplicate, other = event(1), event(2)
+    one_page = rows(read_events(config(**DAY), [page(duplicate, other, duplicate, duplicate)]))
     three_pages = rows(
         read_events(
             config(**DAY),
-            [page(twin, next_cursor="b"), page(twin, next_cursor="c"), page(other, twin)],
+            [page(duplicate, next_cursor="b"), page(duplicate, next_cursor="c"), page(other, duplicate)],
         )
     )
 
@@ -242,8 +242,8 @@ def test_given_twins_on_any_pages_when_read_then_each_keeps_its_own_key(read_eve
 def test_given_twins_when_the_export_is_opened_again_then_their_keys_come_again(
     read_events: Read, clevertap: requests_mock.Mocker
 ) -> None:
-    twin = event(1)
-    whole = [page(twin, twin, next_cursor="b"), page(twin, event(2))]
+    duplicate = event(1)
+    whole = [page(duplicate, duplicate, next_cursor="b"), page(duplicate, event(2))]
 
     output = read_events(config(**DAY), [whole[0], DEAD, *whole])
 

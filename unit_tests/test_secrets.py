@@ -12,7 +12,7 @@ from airbyte_cdk.test.entrypoint_wrapper import EntrypointOutput
 from unit_tests.conftest import Read, first_error, rows
 from unit_tests.mock_server.config import PASSCODE, config
 from unit_tests.mock_server.response_builder import Answer, fail, opened, page
-from unit_tests.test_tables import PAGED, STREAMS, WHOLE, partial, report, reports, settings
+from unit_tests.mock_server.tables import PAGED, STREAMS, WHOLE, partial, report, reports, settings
 
 pytestmark = pytest.mark.cdk
 

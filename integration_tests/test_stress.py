@@ -1,15 +1,15 @@
-"""A share of `make trust`: the same seed each time, so that what is red here is red everywhere."""
+"""A share of `make stress`: the same seed each time, so that what is red here is red everywhere."""
 
 from concurrent.futures import ProcessPoolExecutor
 from multiprocessing import get_context
 
 import pytest
 
-from integration_tests.trust.planted import planted_loss
-from integration_tests.trust.soak import days
-from integration_tests.trust.spoilt import spoilt
-from integration_tests.trust.syncs import BATCH, syncs
-from integration_tests.trust.typed import addresses, data
+from integration_tests.stress.corrupted_responses import corrupted_responses
+from integration_tests.stress.mutations import mutation
+from integration_tests.stress.soak import days
+from integration_tests.stress.syncs import BATCH, syncs
+from integration_tests.stress.user_input import addresses, data
 
 
 @pytest.mark.parametrize("count", [20, pytest.param(100, marks=pytest.mark.slow)])
@@ -25,14 +25,14 @@ def test_sequences_of_syncs_lose_nothing(count: int) -> None:
 
 def test_a_planted_loss_is_found_by_them() -> None:
     with ProcessPoolExecutor(1, get_context("spawn")) as pool:
-        row = pool.submit(planted_loss, "start_date moved back is not noticed", 100, "1").result()
+        row = pool.submit(mutation, "start_date moved back is not noticed", 100, "1").result()
 
     assert row.wrong == []
 
 
 @pytest.mark.parametrize("count", [600, pytest.param(3000, marks=pytest.mark.slow)])
 def test_spoilt_answers_lose_nothing(count: int) -> None:
-    row = spoilt(count, "1")
+    row = corrupted_responses(count, "1")
 
     assert row.wrong == []
     assert row.tried["errors"] > count / 60

@@ -16,10 +16,10 @@ from typing import Any, NamedTuple
 import orjson
 
 from benchmarks import measure
-from integration_tests.connector import as_sent, occurrences, started, true_occurrences
-from integration_tests.trust.inprocess import Clock, sync
-from integration_tests.trust.row import Row
-from integration_tests.trust.sequences import Destination
+from integration_tests.helpers.connector import as_sent, occurrences, started, true_occurrences
+from integration_tests.helpers.in_process import Clock, sync
+from integration_tests.stress.row import Row
+from integration_tests.stress.sequences import Destination
 from source_clevertap.sandbox import Account, Sandbox
 from source_clevertap.sandbox.account import Flags
 

@@ -11,7 +11,7 @@ import sys
 import tempfile
 from pathlib import Path
 
-from integration_tests.connector import ROOT, Output, assert_is_all
+from integration_tests.helpers.connector import ROOT, Output, assert_is_all
 from source_clevertap.sandbox import Account, Sandbox
 
 IMAGE = "localhost/source-clevertap:dev"

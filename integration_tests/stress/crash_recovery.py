@@ -9,15 +9,15 @@ import subprocess
 from random import Random
 from typing import Any
 
-from integration_tests.connector import (
+from integration_tests.helpers.connector import (
     Output,
     by_key,
     occurrences,
     run,
     true_occurrences,
 )
-from integration_tests.trust.row import Row
-from integration_tests.trust.sequences import PERSONAL, ZONES, Destination
+from integration_tests.stress.row import Row
+from integration_tests.stress.sequences import PERSONAL, ZONES, Destination
 from source_clevertap.sandbox import Account, Sandbox
 
 STREAMS = ("profiles", "events")

@@ -16,8 +16,8 @@ from multiprocessing import get_context
 
 from airbyte_cdk.sources.streams.http.error_handlers.response_models import ResponseAction
 
-from integration_tests import tables
-from integration_tests.connector import (
+from integration_tests.helpers import tables
+from integration_tests.helpers.connector import (
     by_key,
     deliveries,
     occurrences,
@@ -25,7 +25,7 @@ from integration_tests.connector import (
     true_deliveries,
     true_occurrences,
 )
-from integration_tests.trust.inprocess import Clock, sync
+from integration_tests.helpers.in_process import Clock, sync
 from source_clevertap.sandbox import Account, Fault, Sandbox
 from source_clevertap.sandbox.account import Flags
 from source_clevertap.sandbox.exports import LARGEST_BATCH

@@ -17,11 +17,11 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
-from integration_tests import tables
+from integration_tests.helpers import tables
 from source_clevertap.sandbox import Account, Sandbox
 from source_clevertap.sandbox.account import Flags
 
-ROOT = Path(__file__).resolve().parent.parent
+ROOT = Path(__file__).resolve().parents[2]
 NO_CODE = ROOT / "no_code" / "manifest.yaml"
 ADDED_FIELDS = {  # the connector's (read_again_from of no_code alone); the rest is CleverTap's
     "profiles": ("object_id", "event_name", "active_through", "read_again_from"),
@@ -163,7 +163,7 @@ def started(
                 args += [f"--{name}", str(path)]
         environment = {
             **os.environ,
-            "PYTHONPATH": f"{ROOT / 'integration_tests' / 'fast_clock'}{os.pathsep}{ROOT}",
+            "PYTHONPATH": f"{ROOT / 'integration_tests' / 'helpers' / 'fast_clock'}{os.pathsep}{ROOT}",
             "FAST_CLOCK": str(speed),
             **({"FAST_TIME": "1e6"} if every_state else {}),
             **({"LOG_LEVEL": "DEBUG"} if debug else {}),

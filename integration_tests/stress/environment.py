@@ -12,8 +12,8 @@ import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-from integration_tests import tables
-from integration_tests.connector import (
+from integration_tests.helpers import tables
+from integration_tests.helpers.connector import (
     Output,
     by_key,
     occurrences,
@@ -21,9 +21,9 @@ from integration_tests.connector import (
     started,
     true_occurrences,
 )
-from integration_tests.trust.proxy import HOST, proxy, trusted
-from integration_tests.trust.row import Row
-from integration_tests.trust.sequences import PERSONAL
+from integration_tests.stress.proxy import HOST, proxy, trusted
+from integration_tests.stress.row import Row
+from integration_tests.stress.sequences import PERSONAL
 from source_clevertap.sandbox import Account, Sandbox
 
 STREAMS = ("profiles", "events")

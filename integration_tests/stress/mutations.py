@@ -11,8 +11,8 @@ from contextlib import contextmanager
 from typing import Any
 from unittest import mock
 
-from integration_tests.trust.row import Row
-from integration_tests.trust.syncs import BATCH, syncs
+from integration_tests.stress.row import Row
+from integration_tests.stress.syncs import BATCH, syncs
 from source_clevertap.run import COMPONENTS_MODULE, register_components
 
 register_components()
@@ -106,7 +106,7 @@ def equal_events_are_one(original: Function) -> Function:
     return transform
 
 
-PLANTED: dict[str, tuple[Any, str, Callable[[Function], Function]]] = {
+MUTATIONS: dict[str, tuple[Any, str, Callable[[Function], Function]]] = {
     "a response of {} ends an export": (
         HANDLER,
         "is_complete",
@@ -140,15 +140,15 @@ PLANTED: dict[str, tuple[Any, str, Callable[[Function], Function]]] = {
 @contextmanager
 def planted(name: str) -> Iterator[None]:
     """The connector with a loss in it."""
-    owner, attribute, plant = PLANTED[name]
+    owner, attribute, plant = MUTATIONS[name]
     with mock.patch.object(owner, attribute, plant(getattr(owner, attribute))):
         yield
 
 
-def planted_loss(name: str, limit: int, recipe: str) -> Row:
+def mutation(name: str, limit: int, recipe: str) -> Row:
     """Plants a loss; it must be found within `limit` sequences."""
-    row = Row("planted", wrong=[("unclear", f"'{name}' was not found by {limit} sequences")])
-    row.tried.update(planted=1)
+    row = Row("mutations", wrong=[("unclear", f"'{name}' was not found by {limit} sequences")])
+    row.tried.update(mutations=1)
     with planted(name):
         for start in range(0, limit, BATCH):
             found = syncs(BATCH, f"{recipe}/{name}/{start}", shrinks=False)

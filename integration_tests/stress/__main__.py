@@ -1,6 +1,6 @@
-"""Prints what `make trust` found: one row a part, a total, and the seed that makes it happen again.
+"""Prints what `make stress` found: one row a part, a total, and the seed that makes it happen again.
 
-docs/trust.md says what each part does. --share: what CI runs.
+docs/stress-tests.md says what each part does. --share: what CI runs.
 """
 
 import argparse
@@ -11,23 +11,23 @@ import time
 from collections.abc import Iterator
 from itertools import starmap
 
-from integration_tests.trust.kills import FEW, kills
-from integration_tests.trust.machine import FAULTS, machine
-from integration_tests.trust.planted import PLANTED, planted_loss
-from integration_tests.trust.row import COUNTED, Part, Row, Unit, timed
-from integration_tests.trust.soak import days, millions
-from integration_tests.trust.spoilt import spoilt
-from integration_tests.trust.syncs import BATCH, syncs
-from integration_tests.trust.typed import MISTAKES, addresses, data, mistakes
+from integration_tests.stress.corrupted_responses import corrupted_responses
+from integration_tests.stress.crash_recovery import FEW, kills
+from integration_tests.stress.environment import FAULTS, machine
+from integration_tests.stress.mutations import MUTATIONS, mutation
+from integration_tests.stress.row import COUNTED, Part, Row, Unit, timed
+from integration_tests.stress.soak import days, millions
+from integration_tests.stress.syncs import BATCH, syncs
+from integration_tests.stress.user_input import MISTAKES, addresses, data, mistakes
 
 IN_PROCESS, OF_PROCESSES = 4, 2  # workers, for two cores: some of the first wait
 FULL = {
     "sequences": 2000, "bodies": 51_000, "kills": 100, "addresses": 20_000, "texts": 1000, "days": 365,
-    "events": 5_000_000, "planted": 600,
+    "events": 5_000_000, "mutations": 600,
 }  # fmt: skip
 SHARE = {
     "sequences": 2000, "bodies": 5000, "kills": 8, "addresses": 5000, "texts": 100, "days": 60,
-    "events": 100_000, "planted": 0,
+    "events": 100_000, "mutations": 0,
 }  # fmt: skip
 
 
@@ -41,7 +41,7 @@ def parts(count: dict[str, int], seed: int) -> Iterator[tuple[Part, int, list[Un
         ]
 
     yield syncs, IN_PROCESS, units("sequences", BATCH)
-    yield spoilt, IN_PROCESS, units("bodies", 1000)
+    yield corrupted_responses, IN_PROCESS, units("bodies", 1000)
     yield addresses, IN_PROCESS, units("addresses", 5000)
     yield data, IN_PROCESS, units("texts", 50)
     yield mistakes, OF_PROCESSES, [(number,) for number in range(len(MISTAKES))]
@@ -49,8 +49,8 @@ def parts(count: dict[str, int], seed: int) -> Iterator[tuple[Part, int, list[Un
     yield kills, OF_PROCESSES, units("kills", FEW)
     yield days, 1, units("days", count["days"] or 1)
     yield millions, 1, units("events", count["events"] or 1)
-    if count["planted"]:
-        yield planted_loss, 2, [(name, count["planted"], str(seed)) for name in PLANTED]
+    if count["mutations"]:
+        yield mutation, 2, [(name, count["mutations"], str(seed)) for name in MUTATIONS]
 
 
 def run(part: Part, workers: int, units: list[Unit]) -> Row:
@@ -59,7 +59,7 @@ def run(part: Part, workers: int, units: list[Unit]) -> Row:
         rows = list(starmap(timed, [(part, unit) for unit in units]))
     else:
         context = multiprocessing.get_context("spawn")
-        once = 1 if part is planted_loss else None  # the connector is loaded but once a process
+        once = 1 if part is mutation else None  # the connector is loaded but once a process
         with context.Pool(workers, maxtasksperchild=once) as pool:
             rows = pool.starmap(timed, [(part, unit) for unit in units], chunksize=1)
     first, *others = rows

@@ -1,4 +1,4 @@
-"""A row of the table that `make trust` prints."""
+"""A row of the table that `make stress` prints."""
 
 import time
 from collections import Counter

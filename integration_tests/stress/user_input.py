@@ -11,9 +11,9 @@ from unittest import mock
 
 from airbyte_cdk.utils.traced_exception import AirbyteTracedException
 
-from integration_tests.connector import Json, run
-from integration_tests.trust.inprocess import Clock, sync
-from integration_tests.trust.row import Row
+from integration_tests.helpers.connector import Json, run
+from integration_tests.helpers.in_process import Clock, sync
+from integration_tests.stress.row import Row
 from source_clevertap.run import COMPONENTS_MODULE, register_components
 from source_clevertap.sandbox import Account, Sandbox
 from source_clevertap.sandbox.account import NOT_EXPORTABLE

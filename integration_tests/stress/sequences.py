@@ -17,8 +17,8 @@ from typing import Any
 import pytz
 from hypothesis import strategies as st
 
-from integration_tests.connector import Json, Output, by_key, occurrences, true_occurrences
-from integration_tests.trust.inprocess import Clock, sync
+from integration_tests.helpers.connector import Json, Output, by_key, occurrences, true_occurrences
+from integration_tests.helpers.in_process import Clock, sync
 from source_clevertap.sandbox import Account, Fault, Sandbox
 from source_clevertap.sandbox.account import EVENTS, LATEST_DAYS
 

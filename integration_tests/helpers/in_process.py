@@ -26,11 +26,11 @@ from airbyte_cdk.sources.declarative.incremental import concurrent_partition_cur
 from airbyte_cdk.sources.declarative.interpolation import jinja
 from airbyte_cdk.utils.traced_exception import AirbyteTracedException
 
-from integration_tests.connector import Json, Output, catalog
+from integration_tests.helpers.connector import Json, Output, catalog
 from source_clevertap import run
 from source_clevertap.run import COMPONENTS_MODULE, Entrypoint, register_components
 from source_clevertap.sandbox import Sandbox
-from unit_tests.prepared_source import PreparedNoCodeSource, PreparedSource
+from unit_tests.mock_server.prepared_source import PreparedNoCodeSource, PreparedSource
 
 _sleep, _monotonic = time.sleep, time.monotonic
 

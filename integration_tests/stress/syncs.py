@@ -3,8 +3,8 @@
 from hypothesis import HealthCheck, Phase, given, seed, settings
 from hypothesis.errors import Flaky
 
-from integration_tests.trust import sequences
-from integration_tests.trust.row import Row
+from integration_tests.stress import sequences
+from integration_tests.stress.row import Row
 
 BATCH = 10  # hypothesis spends more and more of a long run on variations of what it has tried
 

@@ -27,9 +27,9 @@ from airbyte_cdk.test.catalog_builder import CatalogBuilder
 from airbyte_cdk.utils.traced_exception import AirbyteTracedException
 from urllib3 import HTTPResponse
 
-from integration_tests.connector import Json
-from integration_tests.trust.inprocess import Clock, Lines
-from integration_tests.trust.row import Row
+from integration_tests.helpers.connector import Json
+from integration_tests.helpers.in_process import Clock, Lines
+from integration_tests.stress.row import Row
 from source_clevertap.run import SourceClevertap
 from source_clevertap.sandbox import Account, Sandbox, tables
 
@@ -315,7 +315,7 @@ class Path:
         return {CURSOR + "1": 0, CURSOR + "2": 1}.get(raw, -1)
 
 
-def spoilt(count: int, recipe: str) -> Row:
+def corrupted_responses(count: int, recipe: str) -> Row:
     """Sends `count` spoilt answers."""
     row, log = Row("bodies"), Lines()
     root = logging.getLogger()

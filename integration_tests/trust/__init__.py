@@ -1,1 +1,0 @@
-"""Machines that try hard to make the connector lose a row: `make trust`."""
