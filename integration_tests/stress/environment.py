@@ -199,7 +199,7 @@ def crash_of_ours(sandbox: Sandbox, row: Row) -> Wrong:
         "import sys, source_clevertap.run as run\n"
         "run.register_components()\n"
         "del sys.argv[1:4]\n"
-        "keys = sys.modules[run.COMPONENTS_MODULE].EventKeys\n"
+        "keys = sys.modules[run.COMPONENTS_MODULE].EventTransformation\n"
         "def transform(self, record, config=None, **more):\n"
         "    secret = config['passcode']\n"
         "    return record['there is no such field']\n"
