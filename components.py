@@ -69,7 +69,7 @@ def today(config: cdk.Config) -> date:
 
 def to_date(day: int) -> date:
     """The date of a day like 20220101. Raises ValueError if it is none."""
-    return datetime.strptime(str(day), "%Y%m%d").date()
+    return datetime.strptime(str(int(day)), "%Y%m%d").date()
 
 
 def describe(stream: str, body: bytes | str | None) -> str:
@@ -81,25 +81,56 @@ def describe(stream: str, body: bytes | str | None) -> str:
     return ", ".join(parts)
 
 
+DIGITS = bytes(48 if 48 <= byte <= 57 else 45 if byte == 45 else 120 for byte in range(256))  # 0, -, x
+NUL, REPLACEMENT = chr(0), chr(0xFFFD)
+
+
+def is_inexact(body: bytes) -> bool:
+    """Whether a body may hold integers beyond 64 bits, which orjson makes floats of, or NUL."""
+    plain = body.translate(DIGITS)
+    return b"0" * 20 in plain or b"-" + b"0" * 19 in plain or bytes([92]) + b"u0000" in body
+
+
+def number(digits: str) -> Any:
+    """An int or a float; text where 64 bits or a double cannot hold it."""
+    if digits.lstrip("-").isdecimal():
+        value = int(digits) if len(digits) <= 20 else 2**64
+        return value if -(2**63) <= value < 2**64 else digits
+    return digits if abs(float(digits)) == float("inf") else float(digits)
+
+
+def clean(value: Any) -> Any:
+    """The value with U+FFFD for NUL, which Postgres cannot hold, and for half a surrogate pair."""
+    if isinstance(value, str):
+        whole = value.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
+        return whole.replace(NUL, REPLACEMENT)
+    if isinstance(value, list):
+        return [clean(entry) for entry in value]
+    return {clean(k): clean(v) for k, v in value.items()} if isinstance(value, dict) else value
+
+
 def decode_body(response: requests.Response) -> Json | None:
     """The JSON object in a response's body, None where there is none. A `message` is taken as `error`.
 
-    A page has up to 30 MB: it is decoded once and kept on the response. orjson refuses half a surrogate
-    pair, which apps leave in names that they cut; it becomes a question mark, and the row stays.
+    A page has up to 30 MB: it is decoded once and kept on the response. What orjson refuses (half a
+    surrogate pair, which apps leave in names that they cut, or 1e400) or changes is decoded by Python.
     """
     kept = vars(response)
     if "page" not in kept:
-        page = None
+        page, body = None, b""
         try:
             if response._content is False:  # type: ignore[comparison-overlap]  # not read yet
                 response._content = b"".join(response.iter_content(256 * 1024))
-            page = orjson.loads(response.content)
+            body = response.content
+            page = None if is_inexact(body) else orjson.loads(body)
         except requests.RequestException:
             response._content = b""  # the log of a test read looks at the body again
         except orjson.JSONDecodeError:
+            pass
+        if page is None and body:
             with suppress(ValueError, RecursionError):
-                text = json.dumps(json.loads(response.content), ensure_ascii=False)
-                page = orjson.loads(text.encode(errors="replace"))
+                found = json.loads(body, parse_int=number, parse_float=number, parse_constant=int)
+                page = clean(found)
                 response._content = orjson.dumps(page)  # what the stock decoder cannot read is {} to it
         kept["page"] = page if isinstance(page, dict) else None
         if isinstance(page, dict):
@@ -230,6 +261,16 @@ class TwoStepRequester:
         return response
 
 
+LASTING = {  # network faults that do not pass by themselves, by what stands in the exception
+    "CERTIFICATE_VERIFY_FAILED": "The certificate of CleverTap, or of a proxy before it, is not "
+    "trusted. Add the authority that signed it to the file that REQUESTS_CA_BUNDLE names.",
+    "407 Proxy": "The proxy asks for a user and a password (407). Put them into HTTPS_PROXY: "
+    "http://user:password@host:port.",
+    "InvalidProxyURL": "The address of the proxy cannot be used. Write HTTPS_PROXY as http://host:port.",
+    "InvalidSchema": "The proxy has a scheme that cannot be used. Write HTTPS_PROXY as http://host:port.",
+}
+
+
 @dataclass
 class CleverTapErrorHandler(DefaultErrorHandler):
     """Tells a complete response from a failure by its body, and paces the retries.
@@ -323,6 +364,10 @@ class CleverTapErrorHandler(DefaultErrorHandler):
             f"CleverTap could not be reached, or the request was redirected ({type(failure).__name__}). "
             "Check the network, and any proxy or sign-in page, between Airbyte and CleverTap.",
         )
+        for sign, message in LASTING.items():
+            if isinstance(failure, requests.RequestException) and sign in repr(failure):
+                config_error = cdk.FailureType.config_error
+                resolution = ErrorResolution(ResponseAction.FAIL, config_error, message)
         if isinstance(failure, requests.Response):
             page = decode_body(failure) or {}
             seen: Json = {key: page[key] for key in ("status", "code") if key in page}
@@ -392,14 +437,15 @@ class ExportExtractor(cdk.RecordExtractor):
 
 @dataclass
 class DailyCountExtractor(cdk.RecordExtractor):
-    """Rows {date, count} of a count, which CleverTap sends as an object {YYYYMMDD: count}."""
+    """Rows {date, `count_field`} of a count, which CleverTap sends as an object {YYYYMMDD: count}."""
 
     answer_key: str
+    count_field: str
 
     def extract_records(self, response: requests.Response) -> Iterator[Json]:
         counts = (decode_body(response) or {}).get(self.answer_key) or {}
         for day, count in sorted(counts.items()):
-            yield {"date": f"{day[:4]}-{day[4:6]}-{day[6:]}", "count": count}
+            yield {"date": f"{day[:4]}-{day[4:6]}-{day[6:]}", self.count_field: count}
 
 
 def digest_of(value: Any) -> bytes:
@@ -407,19 +453,38 @@ def digest_of(value: Any) -> bytes:
     return hashlib.blake2b(orjson.dumps(value, option=orjson.OPT_SORT_KEYS), digest_size=16).digest()
 
 
-def utc_time(ts: Any, zone: ZoneInfo) -> str | None:
-    """A `ts` like 20221119054937 in `zone`, as ISO 8601 in UTC; None if it is not of that form.
+def utc_time(ts: Any, zone: ZoneInfo) -> datetime | None:
+    """The instant of a `ts` like 20221119054937 in `zone`; None if it is not of that form.
 
     In the hour that comes twice when summer time ends, the first is meant.
     """
-    text = str(ts)
+    digits = str(ts)
     try:
-        parts = [int(text[:4]), *(int(text[start : start + 2]) for start in range(4, 14, 2))]
+        parts = [int(digits[:4]), *(int(digits[start : start + 2]) for start in range(4, 14, 2))]
         local = datetime(*parts, tzinfo=zone)  # type: ignore[arg-type,misc]
-        is_time = len(text) == 14 and text.isdecimal()
-        return local.astimezone(timezone.utc).isoformat()[:19] + "Z" if is_time else None
+        return local.astimezone(timezone.utc) if len(digits) == 14 and digits.isdecimal() else None
     except (ValueError, OverflowError):
         return None
+
+
+def iso(instant: datetime | None) -> str | None:
+    """An instant in UTC as ISO 8601."""
+    return instant.isoformat()[:19] + "Z" if instant else None
+
+
+def text(value: Any) -> Any:
+    """A number as text; other values as they are."""
+    return str(value) if isinstance(value, (int, float)) else value
+
+
+def make_text(person: Json) -> None:
+    """Makes text of identity, phone and the entries of all_identities, which come as numbers, too."""
+    for name in ("identity", "phone"):
+        if name in person:
+            person[name] = text(person[name])
+    identities = person.get("all_identities")
+    if isinstance(identities, list):
+        person["all_identities"] = [text(entry) for entry in identities]
 
 
 @dataclass
@@ -433,12 +498,16 @@ class EventTransformation(cdk.RecordTransformation):
     event_name: of the slice. object_id, identity: the device's and the person's id, from `profile`.
     event_time: `ts`, which is in the project's time zone, in UTC; None if it is no time.
     read_through: the last day of the window, the cursor. (A device's clock may set `ts`.)
+
+    The ids and `ts` become text. A warning says if the time zone set cannot be the project's: the
+    property CT Session Id is the epoch second at which the session began, by the same clock as `ts`.
     """
 
     config: cdk.Config
 
     def __post_init__(self) -> None:
         self._account, self._zone = self.config["account_id"], project_zone(self.config)
+        self._distances: list[float] = []  # of the first events of a read to their sessions, in seconds
 
     def transform(
         self, record: Json, config: Any = None, stream_state: Any = None, stream_slice: Any = None
@@ -447,17 +516,37 @@ class EventTransformation(cdk.RecordTransformation):
         if not isinstance(profile, dict):
             profile = {}
         device = profile.get("objectId")
-        digest = digest_of([self._account, event, device, str(ts), record.get("event_props")])
+        make_text(profile)
+        properties, instant = record.get("event_props"), utc_time(ts, self._zone)
+        digest = digest_of([self._account, event, device, str(ts), properties])
         number = int.from_bytes(digest[:8], "big")
         same = CURRENT_EXPORT.duplicates.setdefault(number >> 48, array("Q"))
         duplicate_index = same.count(number)
         same.append(number)
         record["event_id"] = digest.hex() + (f"-{duplicate_index}" if duplicate_index else "")
         record["event_name"] = event
-        record["event_time"] = utc_time(ts, self._zone)
+        record["event_time"] = iso(instant)
+        record["ts"] = text(ts)
         record["object_id"] = device
         record["identity"] = profile.get("identity")
         record["read_through"] = stream_slice["end_time"]
+        if len(self._distances) < 50 and instant and isinstance(properties, dict):
+            self._compare(instant, str(properties.get("CT Session Id")))
+
+    def _compare(self, instant: datetime, session: str) -> None:
+        """Warns after 50 events if their sessions began in another time zone than the one set."""
+        distance = instant.timestamp() - int(session) if re.fullmatch("[0-9]{10}", session) else 1e9
+        if abs(distance) > 26 * 3600:  # no two zones are farther apart
+            return
+        self._distances.append(distance)
+        nearest = min(self._distances)
+        if len(self._distances) == 50 and not -15 * 60 <= nearest <= 45 * 60:
+            offset = instant.astimezone(self._zone).utcoffset() or timedelta()
+            minutes = (offset.total_seconds() + nearest) // 900 * 15
+            shown = f"{'-' if minutes < 0 else '+'}{abs(minutes) // 60:.0f}:{abs(minutes) % 60:02.0f}"
+            message = f"The sessions of 50 events show UTC{shown}, and timezone is {self._zone.key}:"
+            advice = "Compare timezone with the dashboard (Settings > Project)."
+            LOGGER.warning(f"{message} event_time is off. {advice}")
 
 
 @dataclass
@@ -465,19 +554,23 @@ class ProfileTransformation(cdk.RecordTransformation):
     """Adds what CleverTap leaves out of a profile.
 
     object_id: the key. `objectId` lies on the profile, or only on its devices. A profile without any
-        takes its identity, or a digest of itself: a destination that dedupes would drop all rows without
-        a key but one.
+        takes its identity, or a digest of itself without `events`, which change: a destination that
+        dedupes would drop all rows without a key but one.
     event_name: of the slice. active_through: the last day of the window, the cursor.
+
+    The ids become text.
     """
 
     def transform(
         self, record: Json, config: Any = None, stream_state: Any = None, stream_slice: Any = None
     ) -> None:
+        make_text(record)
         devices = record.get("platformInfo")
         devices = [d for d in devices if isinstance(d, dict)] if isinstance(devices, list) else []
         ids = (record.get("objectId"), *(d.get("objectId") for d in devices), record.get("identity"))
-        object_id = next(filter(None, ids), None) or f"no-id-{digest_of(record).hex()}"
-        record["object_id"] = str(object_id)
+        object_id = next((str(each) for each in ids if each not in (None, "")), None)
+        lasting = {name: value for name, value in record.items() if name != "events"}
+        record["object_id"] = object_id or f"no-id-{digest_of(lasting).hex()}"
         record["event_name"] = stream_slice["event_name"]
         record["active_through"] = stream_slice["end_time"]
 
@@ -493,9 +586,28 @@ class MessageReportTransformation(cdk.RecordTransformation):
     ) -> None:
         try:
             started = datetime.strptime(str(record.get("start_date")), "%d %b, %Y %H:%M:%S")
-            record["start_time"] = utc_time(f"{started:%Y%m%d%H%M%S}", project_zone(self.config))
+            instant = utc_time(f"{started:%Y%m%d%H%M%S}", project_zone(self.config))
+            record["start_time"] = iso(instant)
         except ValueError:
             record["start_time"] = None
+
+
+@dataclass
+class DetailsTransformation(cdk.RecordTransformation):
+    """Moves what is not in `fields` into the object `details`.
+
+    CleverTap's documents do not say all that these endpoints send, and a destination with typed columns
+    drops what no schema declares.
+    """
+
+    fields: list[str]
+
+    def transform(
+        self, record: Json, config: Any = None, stream_state: Any = None, stream_slice: Any = None
+    ) -> None:
+        details = {name: record.pop(name) for name in list(record) if name not in self.fields}
+        if details:
+            record["details"] = details
 
 
 @dataclass
@@ -541,8 +653,8 @@ class PersonalDataTransformation(cdk.RecordTransformation):
     def _digest(self, value: Any) -> Any:
         if value in (None, ""):
             return value
-        text = orjson.dumps(value) if isinstance(value, (dict, list)) else str(value).encode()
-        return hmac.digest(self._salt.encode(), text, "sha256").hex()
+        plain = orjson.dumps(value) if isinstance(value, (dict, list)) else str(value).encode()
+        return hmac.digest(self._salt.encode(), plain, "sha256").hex()
 
 
 @dataclass

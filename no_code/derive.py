@@ -8,23 +8,19 @@ import yaml
 FOLDER = Path(__file__).resolve().parent
 HEADER = """\
 # CleverTap for Airbyte, without custom code: for Airbyte Cloud's Builder, and wherever components.py may
-# not run. Made from ../manifest.yaml by `make no-code`: change that file, or overlay.yaml. Use the
-# other manifest where you can. This one
+# not run. Made from ../manifest.yaml, which is the better one, by `make no-code`. This one
 #
 # - has no stream daily_event_counts (days are the keys of an object), no setting all_events (a refused
 #   event cannot be told from a refused page), no pii_mode, no event_time and no start_time;
 # - opens exports by GET (a form that CleverTap's own downloader uses, but no page documents), and treats
 #   an opening without a cursor as an export without data;
-# - starts an event that is added to the list where the others stand, and goes on after start_date is
-#   moved back: refresh profiles and events with all their data then;
-# - gives duplicate events (same device, second and properties) one event_id: a mode that dedupes keeps
-#   one of them;
+# - starts an added event where the others stand, and goes on after start_date is moved back: refresh then;
+# - gives duplicate events (same device, second and properties) one event_id;
 # - does not notice a cursor that comes twice, nor rows or a cursor under another name;
 # - follows a redirect, and sends the passcode there, too;
 # - waits ten minutes at most for one request, opens an export whose cursor died once more, splits no
-#   window, and says system_error where it gives up;
-# - fails where a feature (content blocks) is off, instead of skipping the stream;
-# - is several times slower.
+#   window, and says system_error where it gives up, or where a feature (content blocks) is off;
+# - is several times slower, and has no details: other keys of the streams without export stand beside.
 """
 
 
@@ -52,6 +48,10 @@ def derive() -> str:
     )
     for refusal in known:  # what is throttled waits like all else: the CDK would wait for ever
         refusal["action"] = refusal["action"].replace("RATE_LIMITED", "RETRY")
+    for name, stream in definitions["streams"].items():  # without custom transformations
+        steps = stream.get("transformations", ())
+        stream["transformations"] = [t for t in steps if t.keys().isdisjoint(("$ref", "class_name"))]
+        manifest["schemas"][name]["properties"].pop("details", None)
     manifest["streams"] = [{"$ref": f"#/definitions/streams/{name}"} for name in definitions["streams"]]
     passing, explaining = definitions["error_handler"]["error_handlers"]
     explaining["response_filters"] = known

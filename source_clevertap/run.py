@@ -4,9 +4,11 @@ import functools
 import importlib.util
 import json
 import logging
+import os
 import sys
 import tempfile
 import time
+import urllib.request
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
@@ -181,6 +183,28 @@ def print_messages(messages: Iterable[str]) -> None:
         flush()
 
 
+def check_environment() -> None:
+    """Raises config_error for what requests would fail at without naming it."""
+    for name in ("REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE"):
+        if os.environ.get(name) and not Path(os.environ[name]).exists():
+            raise _config_error(f"There is no file {os.environ[name]}, which {name} names.")
+    proxies = urllib.request.getproxies()
+    for name in ("http", "https", "all"):
+        scheme, separator, _ = proxies.get(name, "").partition("://")
+        if separator and scheme.lower() not in (
+            "http",
+            "https",
+            "socks4",
+            "socks4a",
+            "socks5",
+            "socks5h",
+        ):
+            raise _config_error(
+                f"The proxy that {name.upper()}_PROXY names has the scheme {scheme}, which cannot be "
+                "used. Write it as http://host:port."
+            )
+
+
 def run() -> None:
     """Runs what the arguments of the command say."""
     init_uncaught_exception_handler(init_logger("airbyte"))
@@ -193,6 +217,7 @@ def run() -> None:
             "full, or read-only. Free some space, or set TMPDIR to a folder that can be written to.",
             failure_type=FailureType.transient_error,
         ) from error
+    check_environment()
     args = sys.argv[1:]
     source = create_source(args)
     entrypoint = Entrypoint(source)

@@ -207,7 +207,9 @@ def land(
         if not (rows or states):
             return
         try:
-            landing.commit(rows, streams, states)
+            # On another thread than the main one dlt leaves signals alone; on that it may lose a Ctrl-C.
+            with ThreadPoolExecutor(1) as loader:
+                loader.submit(landing.commit, rows, streams, states).result()
         except Exception as failed:
             raise database_error(landing.database, failed) from failed
         rows.clear()

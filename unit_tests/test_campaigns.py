@@ -47,8 +47,8 @@ def test_given_reports_when_read_then_each_has_its_campaign_and_all_that_was_sen
     output = read_table("campaign_reports", reports(report(sent=8, new={"a": 1}), report()), settings())
 
     assert sorted(rows(output), key=lambda row: row["campaign_id"]) == [
-        {"campaign_id": 10, "result": {"sent": 8, "new": {"a": 1}}},
-        {"campaign_id": 11, "result": {}},
+        {"campaign_id": "10", "result": {"sent": 8, "new": {"a": 1}}},
+        {"campaign_id": "11", "result": {}},
     ]
     asked = [json.loads(r.text) for r in clevertap.request_history if "result.json" in r.url]
     assert sorted(body["id"] for body in asked) == [10, 11]
@@ -61,7 +61,7 @@ def test_given_no_report_yet_when_read_then_it_is_skipped_at_once(
     output = read_table("campaign_reports", reports(form, report(sent=1), form), settings())
 
     assert first_error(output) == ("", "")
-    assert rows(output) == [{"campaign_id": 11, "result": {"sent": 1}}]
+    assert rows(output) == [{"campaign_id": "11", "result": {"sent": 1}}]
     assert waits == []
 
 

@@ -40,6 +40,8 @@ def in_components() -> Iterator[str]:
                 yield text(node.args[0])
             case ast.Assign(targets=[ast.Name(id="message" | "advice")]):
                 yield text(node.value)
+            case ast.Assign(targets=[ast.Name(id="LASTING")], value=ast.Dict() as messages):
+                yield from map(text, messages.values)
             case ast.Call(func=ast.Attribute(value=ast.Name(id="problems"))):
                 yield text(node.args[0])
 

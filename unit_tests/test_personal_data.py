@@ -28,7 +28,7 @@ PERSON = {
     "all_identities": [IDENTITY, EMAIL, "u-old"],
     "email": EMAIL,
     "name": NAME,
-    "phone": PHONE,
+    "phone": str(PHONE),
     "profileData": {"Customer Type": "Gold", "Address": {"street": "Hidden Lane 7"}},
 }
 PROFILE = {
@@ -38,7 +38,7 @@ PROFILE = {
 }
 EVENT = {
     "profile": {**PERSON, "objectId": "__g1", "push_token": TOKEN},
-    "ts": 20221119054937,
+    "ts": "20221119054937",
     "event_props": {"Amount": 5, "Items": [{"SKU": "s", "email": EMAIL}]},
     "session_props": {"utm_source": "x"},
 }

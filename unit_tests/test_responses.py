@@ -1,6 +1,5 @@
 """What each of CleverTap's answers leads to: a wait, a new export, or an error of the right type."""
 
-import sys
 import types
 from typing import Any
 
@@ -234,7 +233,7 @@ def test_given_a_page_with_what_looks_renamed_but_is_not_when_read_then_it_is_a_
     assert waits == []
 
 
-def test_given_a_record_nested_too_deep_for_python_when_read_then_it_comes_or_the_read_fails(
+def test_given_a_record_nested_too_deep_for_python_when_read_then_the_read_fails(
     read_events: Read,
 ) -> None:
     depth = 1000
@@ -242,9 +241,6 @@ def test_given_a_record_nested_too_deep_for_python_when_read_then_it_comes_or_th
 
     output = read_events(config(slice_days=3650), [{"text": text % ("[" * depth + "]" * depth)}])
 
-    if sys.version_info >= (3, 12):  # goes deeper
-        assert str(rows(output)[0]["event_props"]["a"]).count("[") == depth
-        return
     assert first_error(output)[0] == "system_error"
     assert "stream events" in first_error(output)[1]
 

@@ -4,6 +4,9 @@ from collections.abc import Iterable
 from datetime import datetime, timezone
 from typing import Any
 
+import yaml
+
+from source_clevertap.run import definition_file
 from source_clevertap.sandbox import Account, tables
 
 Json = dict[str, Any]
@@ -19,8 +22,10 @@ KEYS = {
     "content_blocks": ("id",),
     "category_groups": ("key",),
     "daily_event_counts": ("event_name", "date"),
+    "daily_event_users": ("event_name", "date"),
 }
 STREAMS = tuple(KEYS)
+SCHEMAS = yaml.safe_load(definition_file("manifest.yaml").read_text())["schemas"]
 
 
 def truth(
@@ -50,9 +55,34 @@ def truth(
                 for event in events
                 for day, count in tables.daily_counts(account, event, first, last, now).items()
             ]
+        case "daily_event_users":
+            rows = [
+                {"event_name": event, "date": f"{day[:4]}-{day[4:6]}-{day[6:]}", "users": users}
+                for event in events
+                for day, users in tables.daily_users(account, event, first, last, now).items()
+            ]
         case _:
             raise ValueError(stream)
-    return keyed(stream, rows)
+    return keyed(stream, [as_declared(stream, row) for row in rows])
+
+
+def as_declared(stream: str, row: Json) -> Json:
+    """A row in the columns that the schema declares, each of one type; the rest in `details`."""
+    declared = SCHEMAS[stream]["properties"]
+    typed: Json = {}
+    for name, value in row.items():
+        types = declared.get(name, {}).get("type", ())
+        if value is None or name not in declared:
+            typed[name] = value
+        elif "string" in types:
+            typed[name] = str(value)
+        elif "array" in types and not isinstance(value, list):
+            typed[name] = [value]
+        else:
+            typed[name] = value
+    details = {name: value for name, value in typed.items() if name not in declared}
+    typed = {name: value for name, value in typed.items() if name in declared}
+    return {**typed, "details": details} if details else typed
 
 
 def without(rows: Rows, *fields: str) -> Rows:
@@ -71,5 +101,5 @@ def keyed(stream: str, rows: Iterable[Json]) -> Rows:
             k: v for k, v in row.items() if v is not None and k != "read_through"
         }
         for row in rows
-        if row.get("count") != 0 or stream != "daily_event_counts"
+        if row.get("count", row.get("users")) != 0 or not stream.startswith("daily")
     }

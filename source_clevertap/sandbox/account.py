@@ -136,7 +136,7 @@ class Account:
     ) -> Iterator[dict[str, Any]]:
         """What a complete read must deliver: {"key": ..., "record": ...} for each profile."""
         for number in self.active(event, first, last):
-            yield {"key": self.key(number), "record": self.profile(number, flags)}
+            yield {"key": self.key(number), "record": with_text_ids(self.profile(number, flags))}
 
     # ---------------------------------------------------------------- events
 
@@ -229,6 +229,8 @@ class Account:
             moment = self._of_local(datetime.strptime(str(record["ts"]), "%Y%m%d%H%M%S"))
         elif moment:
             moment = self._of_local(self._local(moment))
+        ts = None if record["ts"] is None else str(record["ts"])
+        record = {**record, "profile": with_text_ids(record["profile"]), "ts": ts}
         return {"time": moment and moment.strftime("%Y-%m-%dT%H:%M:%SZ"), "record": record}
 
     def ts(self, event: str, number: int) -> Any:
@@ -293,6 +295,16 @@ class Account:
                 device["push_token"] = self._push_token(number, index)
             devices.append(device)
         return devices
+
+
+def with_text_ids(person: dict[str, Any]) -> dict[str, Any]:
+    """A person as a read must deliver it: ids that the API sends as numbers, too, are text."""
+    texts: dict[str, Any] = {
+        name: str(person[name]) for name in ("identity", "phone") if person.get(name) is not None
+    }
+    if person.get("all_identities"):
+        texts["all_identities"] = [str(identity) for identity in person["all_identities"]]
+    return {**person, **texts}
 
 
 @lru_cache(maxsize=10_000)

@@ -135,7 +135,8 @@ class Tables:
             groups = body.get("groups")
             if not isinstance(groups, dict) or _day(last) - _day(first) >= timedelta(366):
                 return fail("Invalid group", 400, http=400)
-            counts = tables.daily_counts(self.account, str(event), first, last, self._now())
+            count = tables.daily_users if body.get("unique") is True else tables.daily_counts
+            counts = count(self.account, str(event), first, last, self._now())
             if first % 2:  # days without any may be there or not; no order
                 counts = {**{f"{_day(last):%Y%m%d}": 0}, **dict(reversed(counts.items()))}
             done = dict.fromkeys(groups, counts)

@@ -13,6 +13,7 @@ from typing import Any
 import pytz
 
 from source_clevertap.sandbox.account import (
+    ALL_FLAGS,
     NOT_EXPORTABLE,
     UNREADABLE,
     Account,
@@ -175,6 +176,19 @@ def daily_counts(
     days = (_day(account, event, n) for n in account.raised(event, 19700101, 99991231, now))
     by_day = Counter(day for day in days if day)
     return {day: count for day, count in sorted(by_day.items()) if first <= int(day) <= last}
+
+
+def daily_users(
+    account: Account, event: str, first: int, last: int, now: datetime | None = None
+) -> dict[str, int]:
+    """How many users raised an event on each day: devices, for each is a user's."""
+    users: dict[str, set[Any]] = {}
+    for number in account.raised(event, 19700101, 99991231, now):
+        day = _day(account, event, number)
+        if day and first <= int(day) <= last:
+            profile = account.event(event, number, ALL_FLAGS).get("profile") or {}
+            users.setdefault(day, set()).add(profile.get("objectId"))
+    return {day: len(devices) for day, devices in sorted(users.items())}
 
 
 @lru_cache(maxsize=1_000_000)

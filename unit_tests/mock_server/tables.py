@@ -15,7 +15,10 @@ REQ_ID = 2**53 + 1  # a float could not hold it
 
 # For each stream what one answer holds, and the rows that must come of it.
 WHOLE: dict[str, tuple[dict[str, Any], list[dict[str, Any]]]] = {
-    "event_schema": ({"events": [{"name": "A", "x y": {"z": 1}}]}, [{"name": "A", "x y": {"z": 1}}]),
+    "event_schema": (
+        {"events": [{"name": "A", "x y": {"z": 1}}]},
+        [{"name": "A", "details": {"x y": {"z": 1}}}],
+    ),
     "user_properties": ({"userProperties": [{"name": "P"}]}, [{"name": "P"}]),
     "message_reports": (
         {
@@ -25,7 +28,7 @@ WHOLE: dict[str, tuple[dict[str, Any], list[dict[str, Any]]]] = {
         },
         [
             {
-                "message_id": 7,
+                "message_id": "7",
                 "start_date": "05 Jan, 2022 10:30:00",
                 "read_through": "2022-01-10",
                 "start_time": "2022-01-05T10:30:00Z",
@@ -35,7 +38,7 @@ WHOLE: dict[str, tuple[dict[str, Any], list[dict[str, Any]]]] = {
     ),
     "campaigns": (
         {"status": "success", "targets": [{"id": 2**40, "status": "completed"}]},
-        [{"id": 2**40, "status": "completed", "read_through": "2022-01-10"}],
+        [{"id": str(2**40), "status": "completed", "read_through": "2022-01-10"}],
     ),
     "content_blocks": ({"contentBlocks": [BLOCK], "total": 1}, [BLOCK]),
     "category_groups": ({"status": "success", "list": [{"key": 1}]}, [{"key": 1}]),

@@ -14,7 +14,8 @@ import time
 _SPEED = float(os.environ.get("FAST_CLOCK", "1"))
 _TIME_SPEED = float(os.environ.get("FAST_TIME", _SPEED))
 _sleep, _settimeout, _time = time.sleep, socket.socket.settimeout, time.time
-_started = _time()
+_monotonic = time.monotonic
+_started, _began = _time(), _monotonic()
 _jump = float(os.environ.get("CLOCK_JUMP", "0"))
 
 
@@ -31,7 +32,12 @@ def _fast_time() -> float:
     return _started + passed * _TIME_SPEED + (_jump if passed > 3 else 0)
 
 
+def _fast_monotonic() -> float:
+    return _began + (_monotonic() - _began) * _SPEED
+
+
 time.time = _fast_time
+time.monotonic = _fast_monotonic
 time.sleep = _fast_sleep  # type: ignore[assignment]
 socket.socket.settimeout = _fast_settimeout  # type: ignore[assignment,method-assign]
 if "FILE_BYTES" in os.environ:
