@@ -14,7 +14,7 @@ HEADER = """\
 #   event cannot be told from a refused page), no pii_mode, no event_time and no start_time;
 # - opens exports by GET (a form that CleverTap's own downloader uses, but no page documents), and treats
 #   an opening without a cursor as an export without data;
-# - starts an added event where the others stand, and goes on after start_date is moved back: refresh then;
+# - starts an added event where the others stand, and goes on if start_date moves back: refresh then;
 # - gives duplicate events (same device, second and properties) one event_id;
 # - does not notice a cursor that comes twice, nor rows or a cursor under another name;
 # - follows a redirect, and sends the passcode there, too;

@@ -23,7 +23,7 @@ BIG = "18446744073709551617"  # 2**64 + 1
 
 def records(*texts: str) -> Json:
     """A page of records that are JSON already."""
-    return {"text": '{"status": "success", "records": [%s]}' % ", ".join(texts)}
+    return {"text": f'{{"status": "success", "records": [{", ".join(texts)}]}}'}
 
 
 # ------------------------------------------------------------------ numbers and texts
