@@ -23,6 +23,10 @@ FROM events
 WHERE event_time IS NOT NULL
 GROUP BY 1;
 
+CREATE OR REPLACE VIEW counted_daily_users AS -- daily active users by event, as CleverTap counts them
+SELECT date AS day, event_name, users
+FROM daily_event_users;
+
 CREATE OR REPLACE VIEW charges AS -- an event with typed properties: what is no number is NULL
 SELECT event_id,
        event_time,

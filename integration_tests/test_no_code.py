@@ -27,8 +27,14 @@ from source_clevertap.sandbox.account import Flags
 pytestmark = pytest.mark.cdk
 
 MANIFEST = yaml.safe_load(NO_CODE.read_text(encoding="utf-8"))
-MISSING = {"daily_event_counts"}
-UNDECLARED = {"excluded_event_names", "pii_fields", "pii_salt", "max_wait_minutes"}
+MISSING = {"daily_event_counts", "daily_event_users"}
+UNDECLARED = {
+    "excluded_event_names",
+    "counted_event_names",
+    "pii_fields",
+    "pii_salt",
+    "max_wait_minutes",
+}
 NOT_ADDED = {"events": {"event_time"}, "message_reports": {"start_time", "read_through"}}
 CURSORS = {"profiles", "events", "message_reports"}
 
@@ -54,7 +60,7 @@ def test_streams_fields_and_settings_are_those_of_the_other_but_for_what_its_hea
     assert MANIFEST["schemas"].keys() == schemas.keys() - MISSING
     for name, schema in MANIFEST["schemas"].items():
         added = {"read_again_from"} if name in CURSORS else set()
-        expected = schemas[name]["properties"].keys() - NOT_ADDED.get(name, set()) | added
+        expected = schemas[name]["properties"].keys() - NOT_ADDED.get(name, set()) - {"details"} | added
         assert schema["properties"].keys() == expected, name
     settings, others = (m["spec"]["connection_specification"]["properties"] for m in (MANIFEST, other))
     assert settings.keys() == others.keys() - UNDECLARED
@@ -100,7 +106,7 @@ def test_a_read_of_all_streams_is_the_truth() -> None:
         assert by_key([r for r in output.profiles if r["event_name"] == name]) == truth
     for stream in streams[2:]:
         came = tables.without(tables.keyed(stream, output.by_stream[stream]), "read_again_from")
-        assert came == tables.without(tables.truth(stream, account), "start_time"), stream
+        assert came == tables.spread(tables.without(tables.truth(stream, account), "start_time")), stream
     for record in output.events:
         profile = record["profile"]
         assert record["object_id"] == profile["objectId"]
@@ -220,4 +226,5 @@ def test_the_builder_test_reads_every_stream_where_no_code_may_run() -> None:
     assert deliveries(records.pop("events")) == true_deliveries(account, NAMES[:1], last=MONTH_END)
     for stream, rows in records.items():
         told = tables.without(tables.keyed(stream, rows), "read_again_from")
-        assert told == tables.without(tables.truth(stream, account, last=MONTH_END), "start_time")
+        truth = tables.truth(stream, account, last=MONTH_END)
+        assert told == tables.spread(tables.without(truth, "start_time"))

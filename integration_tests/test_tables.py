@@ -79,6 +79,7 @@ def test_discover_tells_keys_cursors_and_modes(sandbox: Sandbox) -> None:
         "message_reports": ["read_through"],
         "campaigns": ["read_through"],
         "daily_event_counts": ["date"],
+        "daily_event_users": ["date"],
     }
     for name, stream in offered.items():
         assert ("incremental" in stream["supported_sync_modes"]) == (name in cursors), name

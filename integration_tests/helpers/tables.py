@@ -85,6 +85,18 @@ def as_declared(stream: str, row: Json) -> Json:
     return {**typed, "details": details} if details else typed
 
 
+def spread(rows: Rows) -> Rows:
+    """Rows whose details stand beside the other fields, as no_code delivers them."""
+    return {
+        key: {
+            k: v
+            for k, v in {**row, **row.get("details", {})}.items()
+            if k != "details" and v is not None
+        }
+        for key, row in rows.items()
+    }
+
+
 def without(rows: Rows, *fields: str) -> Rows:
     """Rows without some fields."""
     return {key: {k: v for k, v in row.items() if k not in fields} for key, row in rows.items()}

@@ -14,6 +14,7 @@ from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass, replace
 from multiprocessing import get_context
 
+from airbyte_cdk.sources.declarative.models.declarative_component_schema import HttpRequester
 from airbyte_cdk.sources.streams.http.error_handlers.response_models import ResponseAction
 
 from integration_tests.helpers import tables
@@ -34,6 +35,7 @@ ROWS, PAGE_ROWS = 1000, 460  # three pages
 EVENT = "App Launched"
 TABLES_FIRST = 20250101
 CAN_SPLIT = hasattr(ResponseAction, "SPLIT_REQUEST_WINDOW")  # not in older CDKs
+CAN_TIME_OUT = "read_timeout_in_seconds" in HttpRequester.__fields__
 DELIVERS = ""
 
 
@@ -143,14 +145,14 @@ COUNT_LASTING = {
     "dead_cursor:always": TRANSIENT + "before its last page",
     "open-empty_object:always": TRANSIENT + "incomplete response",
 }
-COUNTS = ("daily_event_counts",)
+COUNTS = ("daily_event_counts", "daily_event_users")
 SIZES = (0, 1, 22, 23, 4991, 4992, 200_000)
 
 
 # What comes of these without custom code: no cursor's second death is survived, one that comes twice is
 # followed, and an opening without one fails. Of what lasts the CDK says, in a system_error, that its
 # retries are exhausted.
-NO_STREAMS = ("daily_event_counts",)
+NO_STREAMS = ("daily_event_counts", "daily_event_users")
 SOME_ERROR = ": "
 NO_CODE = {
     **dict.fromkeys(("dead_cursor:3", "dead_cursor:5:2", "dead_cursor:always:1"), SOME_ERROR),
@@ -173,7 +175,13 @@ TABLE_SHARE = (
 
 
 def cases() -> Iterator[Case]:
-    """All rows of the table."""
+    """All rows of the table; without those that hang, where the CDK knows no read time-out."""
+    for case in _cases():
+        if CAN_TIME_OUT or "hang" not in case.faults:
+            yield case
+
+
+def _cases() -> Iterator[Case]:
     for stream in ("profiles", "events"):
         for rows in SIZES:
             yield Case("", rows=rows, stream=stream)
@@ -241,7 +249,7 @@ def outcome(case: Case) -> tuple[str, str]:
         came = tables.keyed(case.stream, output.records)
         if case.no_code:
             came = tables.without(came, "read_again_from")
-            expected = tables.without(expected, "start_time")
+            expected = tables.spread(tables.without(expected, "start_time"))
         whole = came == expected
         told = f"exit 0, {len(output.records)} rows"
         if not whole or not expected:
