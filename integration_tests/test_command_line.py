@@ -39,7 +39,6 @@ def test_spec_names_every_setting() -> None:
     assert list(settings)[:8] == [
         "account_id", "passcode", "region", "event_name", "additional_event_names",
         "profile_event_names", "counted_event_names", "all_events",
-        "excluded_event_names",
     ]  # fmt: skip
 
 

@@ -78,17 +78,28 @@ def assert_whole(folder: Path, sandbox: Sandbox) -> None:
     events = rows(folder, "events")
     keys = [event["event_id"] for event in events]
     assert len(keys) == len(set(keys))
-    for event in events:  # texts and numbers share these columns until they have one type
-        event.pop("ts")
-        event.pop("identity")
     truth = true_occurrences(sandbox.account, NAMES, 20240301, 20240330)
     assert len(events) == truth.total()
     came = {
-        (e["event_name"], e["event_time"], json.dumps(e["event_props"], sort_keys=True)) for e in events
+        (
+            e["event_name"],
+            e["event_time"],
+            e["ts"],
+            e["identity"],
+            json.dumps(e["event_props"], sort_keys=True),
+        )
+        for e in events
     }
     assert came == {
-        (name, moment, json.dumps(json.loads(text)["event_props"], sort_keys=True))
+        (
+            name,
+            moment,
+            record.get("ts"),
+            record["profile"].get("identity"),
+            json.dumps(record["event_props"], sort_keys=True),
+        )
         for name, moment, text in truth
+        for record in [json.loads(text)]
     }
     profiles = [profile["object_id"] for profile in rows(folder, "profiles")]
     expected = {row["key"] for name in NAMES for row in ACCOUNT.truth(name, 20240301, 20240330)}
