@@ -80,24 +80,9 @@ def assert_whole(folder: Path, sandbox: Sandbox) -> None:
     assert len(keys) == len(set(keys))
     truth = true_occurrences(sandbox.account, NAMES, 20240301, 20240330)
     assert len(events) == truth.total()
-    came = {
-        (
-            e["event_name"],
-            e["event_time"],
-            e["ts"],
-            e["identity"],
-            json.dumps(e["event_props"], sort_keys=True),
-        )
-        for e in events
-    }
+    came = {(e["event_name"], e["event_time"], e["identity"], content(e)) for e in events}
     assert came == {
-        (
-            name,
-            moment,
-            record.get("ts"),
-            record["profile"].get("identity"),
-            json.dumps(record["event_props"], sort_keys=True),
-        )
+        (name, moment, record["profile"].get("identity"), content(record))
         for name, moment, text in truth
         for record in [json.loads(text)]
     }
@@ -105,6 +90,10 @@ def assert_whole(folder: Path, sandbox: Sandbox) -> None:
     expected = {row["key"] for name in NAMES for row in ACCOUNT.truth(name, 20240301, 20240330)}
     assert len(profiles) == len(set(profiles))
     assert set(profiles) == expected
+
+
+def content(event: Json) -> str:
+    return json.dumps([event.get("ts"), event["event_props"]], sort_keys=True)
 
 
 def config(sandbox: Sandbox, **changes: Any) -> Json:

@@ -1,4 +1,4 @@
-"""Values that other readers change, over HTTP; and that every column of every stream is declared, of one type."""
+"""Values that other readers change, over HTTP; and columns: each declared, and of one type."""
 
 import json
 from pathlib import Path
@@ -19,9 +19,16 @@ BIG, BIGGER = "18446744073709551617", "18446744073709551618"
 EVENT = "App Launched"
 EVENT_FLAGS = Flags(app=True, events=False, profile=True)
 PROFILES = (
-    f'{{"identity": {BIG}, "phone": {BIG}, "all_identities": [{BIG}, 7], "profileData": {{"n": 1e400}}}}',
-    f'{{"identity": {BIGGER}, "name": "cut\\ud83d", "profileData": {{"a\\u0000": "b\\u0000", "c": "\\\\u0000"}}}}',
+    f'{{"identity": {BIG}, "phone": {BIG}, "all_identities": [{BIG}, 7], '
+    '"profileData": {"n": 1e400}}',
+    f'{{"identity": {BIGGER}, "name": "cut\\ud83d", '
+    r'"profileData": {"a\u0000": "b\u0000", "c": "\\u0000"}}',
     '{"identity": 0, "profileData": {"n": %s, "m": -9223372036854775809}}' % ("9" * 400),
+)
+EVENT_TEXT = (
+    f'{{"profile": {{"objectId": "d", "identity": {BIG}, "phone": 5}}, "ts": 20220101101112, '
+    f'"event_props": {{"id": {BIG}, "list": [{{"x": -{BIG}, "y": 1e999}}], "f": 0.1, '
+    r'"t": "\ud83d"}}'
 )
 STREAMS = ("profiles", "events", *tables.STREAMS)
 SCHEMAS = yaml.safe_load((ROOT / "manifest.yaml").read_text(encoding="utf-8"))["schemas"]
@@ -35,10 +42,7 @@ def test_values_that_other_readers_change_land_as_they_were_sent(tmp_path: Path)
         for number, text in enumerate(PROFILES):
             sandbox.exports.encoded["profiles", "", ALL_FLAGS][number] = text.encode()
         events = sandbox.exports.encoded["events", EVENT, EVENT_FLAGS]
-        events[0] = (
-            f'{{"profile": {{"objectId": "d", "identity": {BIG}, "phone": 5}}, "ts": 20220101101112, '
-            f'"event_props": {{"id": {BIG}, "list": [{{"x": -{BIG}, "y": 1e999}}], "f": 0.1, "t": "\\ud83d"}}}}'
-        ).encode()
+        events[0] = EVENT_TEXT.encode()
         code, _, errors = make_sync(
             tmp_path, sandbox.config(slice_days=3650), "--streams", "profiles", "events"
         )
