@@ -67,7 +67,7 @@ def test_the_commands_by_hand_work_with_the_settings_of_the_readme(tmp_path: Pat
         assert '"SPEC"' in typed("source-clevertap spec", tmp_path)
         assert "SUCCEEDED" in typed(f"source-clevertap check --config {config}", tmp_path)
         catalog = typed(f"source-clevertap discover --config {config}", tmp_path)
-    assert catalog.count('"supported_sync_modes"') == 10
+    assert catalog.count('"supported_sync_modes"') == 11
 
 
 @pytest.mark.parametrize("manifest", ["manifest.yaml", "no_code/manifest.yaml"])
