@@ -81,14 +81,16 @@ def describe(stream: str, body: bytes | str | None) -> str:
     return ", ".join(parts)
 
 
-DIGITS = bytes(48 if 48 <= byte <= 57 else 45 if byte == 45 else 120 for byte in range(256))  # 0, -, x
-NUL, REPLACEMENT = chr(0), chr(0xFFFD)
+DIGITS = bytes(48 if 48 <= byte <= 57 or byte == 45 else 120 for byte in range(256))  # and the minus: 0
+BACKSLASH, NUL, REPLACEMENT = bytes([92]), chr(0), chr(0xFFFD)
 
 
 def is_inexact(body: bytes) -> bool:
-    """Whether a body may hold integers beyond 64 bits, which orjson makes floats of, or NUL."""
-    plain = body.translate(DIGITS)
-    return b"0" * 20 in plain or b"-" + b"0" * 19 in plain or bytes([92]) + b"u0000" in body
+    """Whether a body may hold integers beyond 64 bits, which orjson makes floats of, or NUL.
+
+    Found by its digits as one letter: a search by regular expression takes ten times as long.
+    """
+    return b"0" * 20 in body.translate(DIGITS) or (BACKSLASH in body and BACKSLASH + b"u0000" in body)
 
 
 def number(digits: str) -> Any:

@@ -8,7 +8,10 @@ import pytest
 import pytz
 import requests
 import requests_mock
+from airbyte_cdk.models import FailureType
+from airbyte_cdk.utils.traced_exception import AirbyteTracedException
 
+from source_clevertap.run import check_environment
 from unit_tests.conftest import Read, first_error, rows
 from unit_tests.mock_server.config import HOST, config
 from unit_tests.mock_server.response_builder import empty, event, page, profile, schema
@@ -354,3 +357,26 @@ def test_given_a_counted_event_when_synced_again_then_its_state_is_kept(
 
     sent = [json.loads(r.text) for r in clevertap.request_history if r.method == "POST"]
     assert {body["from"] for body in sent} == {20220106}
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "words"),
+    [
+        ("REQUESTS_CA_BUNDLE", "/no/such/file.pem", "There is no file /no/such/file.pem"),
+        ("CURL_CA_BUNDLE", "/no/such/file.pem", "which CURL_CA_BUNDLE names"),
+        ("https_proxy", "ftp://proxy:3128", "HTTPS_PROXY names has the scheme ftp"),
+        ("https_proxy", "http://user:secret@proxy:3128", ""),
+        ("https_proxy", "proxy:3128", ""),
+    ],
+)
+def test_given_a_variable_that_cannot_be_used_when_started_then_it_is_named(
+    monkeypatch: pytest.MonkeyPatch, name: str, value: str, words: str
+) -> None:
+    monkeypatch.setenv(name, value)
+    if not words:
+        return check_environment()
+
+    with pytest.raises(AirbyteTracedException, match=words) as raised:
+        check_environment()
+    assert raised.value.failure_type is FailureType.config_error
+    return None
