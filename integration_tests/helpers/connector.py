@@ -165,6 +165,7 @@ def started(
             **os.environ,
             "PYTHONPATH": f"{ROOT / 'integration_tests' / 'helpers' / 'fast_clock'}{os.pathsep}{ROOT}",
             "FAST_CLOCK": str(speed),
+            "FAST_MONOTONIC": str(speed),
             **({"FAST_TIME": "1e6"} if every_state else {}),
             **({"LOG_LEVEL": "DEBUG"} if debug else {}),
             **(variables or {}),

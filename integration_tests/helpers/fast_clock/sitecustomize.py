@@ -2,7 +2,7 @@
 seconds where CleverTap makes users wait minutes, and the CDK state messages come as much sooner. The
 connector itself is run as it is. (`datetime` is not touched: today stays today.)
 
-FAST_TIME: how much faster time.time() runs. CLOCK_JUMP: seconds that the clock jumps, once it has run
+FAST_TIME, FAST_MONOTONIC: how much faster time.time() and time.monotonic() run. CLOCK_JUMP: seconds that the clock jumps, once it has run
 for three. FILE_BYTES: no file can be made larger, as on a full disk.
 """
 
@@ -16,6 +16,7 @@ _TIME_SPEED = float(os.environ.get("FAST_TIME", _SPEED))
 _sleep, _settimeout, _time = time.sleep, socket.socket.settimeout, time.time
 _monotonic = time.monotonic
 _started, _began = _time(), _monotonic()
+_MONOTONIC_SPEED = float(os.environ.get("FAST_MONOTONIC", "1"))
 _jump = float(os.environ.get("CLOCK_JUMP", "0"))
 
 
@@ -33,7 +34,7 @@ def _fast_time() -> float:
 
 
 def _fast_monotonic() -> float:
-    return _began + (_monotonic() - _began) * _SPEED
+    return _began + (_monotonic() - _began) * _MONOTONIC_SPEED
 
 
 time.time = _fast_time
