@@ -2,8 +2,8 @@
 seconds where CleverTap makes users wait minutes, and the CDK state messages come as much sooner. The
 connector itself is run as it is. (`datetime` is not touched: today stays today.)
 
-FAST_TIME, FAST_MONOTONIC: how much faster time.time() and time.monotonic() run. CLOCK_JUMP: seconds that the clock jumps, once it has run
-for three. FILE_BYTES: no file can be made larger, as on a full disk.
+FAST_TIME, FAST_MONOTONIC: how much faster time.time() and time.monotonic() run. CLOCK_JUMP: seconds
+that the clock jumps, once it has run for three. FILE_BYTES: no file can be larger, as on a full disk.
 """
 
 import os
