@@ -178,6 +178,7 @@ def started(
             stderr=subprocess.PIPE,
             text=True,
             encoding="utf-8",
+            errors="replace",  # a process that is killed may end within a letter
         )
         try:
             yield process
