@@ -51,6 +51,10 @@ class SourceClevertap(YamlDeclarativeSource):
             path_to_yaml=str(definition_file("manifest.yaml")), config_path=config_path, **inputs
         )
 
+    @staticmethod
+    def write_config(config: Mapping[str, Any], config_path: str) -> None:
+        """Nothing: the CDK would write it, passcode and all, to a file that nobody reads."""
+
     def read(
         self,
         logger: logging.Logger,

@@ -3,12 +3,14 @@
 import copy
 import json
 import sys
+from pathlib import Path
 from typing import Any
 
 import pytest
 import requests
 from airbyte_cdk.test.entrypoint_wrapper import EntrypointOutput
 
+from source_clevertap.run import SourceClevertap
 from unit_tests.conftest import Read, first_error, rows
 from unit_tests.mock_server.config import PASSCODE, config
 from unit_tests.mock_server.response_builder import Answer, fail, opened, page
@@ -111,3 +113,12 @@ def test_given_a_refusal_when_read_then_its_own_words_are_cut_short(read_profile
     output = read_profiles(config(), [fail("x" * 5000, 77)])
 
     assert 300 <= len(first_error(output)[1]) < 700
+
+
+def test_given_a_configuration_when_read_then_it_is_not_written_to_disk(tmp_path: Path) -> None:
+    settings = config()
+
+    read = SourceClevertap(config=settings).configure(settings, str(tmp_path))
+
+    assert read["passcode"] == PASSCODE
+    assert list(tmp_path.iterdir()) == []
