@@ -12,7 +12,7 @@ import pytest
 
 from integration_tests.helpers.connector import Json, Output, run
 from integration_tests.helpers.in_process import Clock, sync
-from integration_tests.helpers.tables import KEYS, STREAMS, keyed, truth
+from integration_tests.helpers.tables import KEYS, SCHEMAS, STREAMS, keyed, truth
 from source_clevertap.run import definition_file
 from source_clevertap.sandbox import Account, Fault, Sandbox
 from source_clevertap.sandbox.account import EVENTS, NOT_EXPORTABLE, UNKNOWN
@@ -237,3 +237,32 @@ def test_the_completeness_query_names_the_days_that_differ(tmp_path: Path) -> No
     assert 1 <= len(days) <= 3
     assert sum(counted - delivered for _, _, delivered, counted in days) in (2, 3)
     assert all(event == "App Launched" for event, *_ in days)
+
+
+def types(definition: Json) -> set[str]:
+    """The types of a column but null."""
+    kinds = definition["type"]
+    return {kinds} if isinstance(kinds, str) else {*kinds} - {"null"}
+
+
+PYTHON: dict[str, tuple[type, ...]] = {
+    "string": (str,), "integer": (int,), "object": (dict,), "array": (list,), "number": (int, float),
+}  # fmt: skip
+
+
+def test_every_column_of_every_stream_is_declared_and_has_one_type() -> None:
+    with Sandbox(Account(profiles=100, events=400)) as sandbox:
+        output = sync(Clock(sandbox), sandbox.config(slice_days=3650), ("profiles", "events", *STREAMS))
+
+    assert output.exit_code == 0, output.error
+    for stream in ("profiles", "events", *STREAMS):
+        declared = SCHEMAS[stream]["properties"]
+        assert output.by_stream[stream], stream
+        for name, definition in declared.items():
+            assert len(types(definition)) == 1, (stream, name)
+        for record in output.by_stream[stream]:
+            for name, value in record.items():
+                assert name in declared, (stream, name)
+                (kind,) = types(declared[name])
+                fits: Any = value is None or isinstance(value, PYTHON[kind])
+                assert fits, (stream, name, json.dumps(value))

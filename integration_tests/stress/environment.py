@@ -106,10 +106,10 @@ def slow_reader(sandbox: Sandbox, row: Row) -> Wrong:
 
 def full_disk(sandbox: Sandbox, row: Row) -> Wrong:
     """Nothing can be written to any file; then four bytes, with which Python looks for a place."""
-    output = run("read", sandbox.config(), streams=ALL, debug=True, variables={"FILE_BYTES": "0"})
+    output = run("read", sandbox.config(), streams=STREAMS, debug=True, variables={"FILE_BYTES": "0"})
     yield from _fails(output, ("transient_error", "set TMPDIR"))
     yield from _secrets(sandbox, output)
-    output = run("read", sandbox.config(), streams=ALL, debug=True, variables={"FILE_BYTES": "4"})
+    output = run("read", sandbox.config(), streams=ALL, variables={"FILE_BYTES": "4"})
     row.tried["rows"] += len(output.records)
     yield from _whole(sandbox, output, ALL)
     yield from _secrets(sandbox, output)
