@@ -250,6 +250,7 @@ PYTHON: dict[str, tuple[type, ...]] = {
 }  # fmt: skip
 
 
+@pytest.mark.cdk
 def test_every_column_of_every_stream_is_declared_and_has_one_type() -> None:
     with Sandbox(Account(profiles=100, events=400)) as sandbox:
         output = sync(Clock(sandbox), sandbox.config(slice_days=3650), ("profiles", "events", *STREAMS))
