@@ -42,10 +42,8 @@ def derive() -> str:
     """The text of no_code/manifest.yaml."""
     base = yaml.safe_load((FOLDER.parent / "manifest.yaml").read_text())
     manifest = merge(base, yaml.safe_load((FOLDER / "overlay.yaml").read_text()))
-    definitions, known = (
-        manifest["definitions"],
-        base["definitions"]["error_handler"]["response_filters"],
-    )
+    definitions = manifest["definitions"]
+    known = base["definitions"]["error_handler"]["response_filters"]
     for refusal in known:  # what is throttled waits like all else: the CDK would wait for ever
         refusal["action"] = refusal["action"].replace("RATE_LIMITED", "RETRY")
     for name, stream in definitions["streams"].items():  # without custom transformations
@@ -62,8 +60,8 @@ def derive() -> str:
         if "first_filters" in handler:  # of one request alone
             filters = [*handler.pop("first_filters"), *known]
             handler["error_handlers"] = [passing, {**explaining, "response_filters": filters}]
-    yaml.SafeDumper.ignore_aliases = lambda *_: True  # type: ignore[method-assign]  # no anchors
-    return HEADER + yaml.safe_dump(manifest, sort_keys=False, width=110, allow_unicode=True)
+    plain = type("Dumper", (yaml.SafeDumper,), {"ignore_aliases": lambda *_: True})  # no anchors
+    return HEADER + yaml.dump(manifest, Dumper=plain, sort_keys=False, width=110, allow_unicode=True)
 
 
 if __name__ == "__main__":

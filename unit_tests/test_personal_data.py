@@ -197,3 +197,12 @@ def test_given_a_setting_that_cannot_be_then_it_is_named(
     kind, message = first_error(output)
     assert kind == "config_error"
     assert told in message
+
+
+def test_given_drop_without_a_salt_then_a_key_that_is_the_identity_is_hidden_by_the_account(
+    read_stream: Read,
+) -> None:
+    profile, _ = read_both(read_stream, {"identity": IDENTITY}, EVENT, pii_mode="drop")
+
+    account = config()["account_id"].encode()
+    assert profile["object_id"] == hmac.new(account, IDENTITY.encode(), hashlib.sha256).hexdigest()
