@@ -70,7 +70,7 @@ class Landing:
     """A DuckDB file. Rows are merged by primary key; a state is committed with the rows before it.
 
     dlt keeps the state of the connector in its own, in the file. Its working folder, beside the file, is
-    made anew each time, so that what a killed sync left there is never taken for committed.
+    made anew each time, so that what a killed sync left there is never treated as committed.
     """
 
     def __init__(self, database: Path) -> None:
