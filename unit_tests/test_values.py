@@ -1,6 +1,7 @@
 """Every value as CleverTap sent it, every column of one type."""
 
 import json
+import sys
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -11,7 +12,7 @@ import requests_mock
 from airbyte_cdk.models import FailureType
 from airbyte_cdk.utils.traced_exception import AirbyteTracedException
 
-from source_clevertap.run import check_environment
+from source_clevertap.run import COMPONENTS_MODULE, check_environment
 from unit_tests.conftest import Read, first_error, rows
 from unit_tests.mock_server.config import HOST, config
 from unit_tests.mock_server.response_builder import empty, event, page, profile, schema
@@ -39,6 +40,19 @@ def test_given_ids_beyond_64_bits_when_read_then_each_has_its_own_key(read_profi
 
     assert (first["object_id"], second["object_id"]) == (BIG, str(int(BIG) + 1))
     assert (first["identity"], second["identity"]) == (BIG, str(int(BIG) + 1))
+
+
+def test_given_a_text_of_many_digits_when_read_then_the_page_is_decoded_by_orjson(
+    read_events: Read, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    components = sys.modules[COMPONENTS_MODULE]
+    monkeypatch.setattr(components, "clean", pytest.fail)  # called after Python's json
+    properties = f'{{"a": "x{BIG}", "b": -1, "c": 0.{BIG}}}'
+    text = f'{{"profile": {{"identity": "{BIG}"}}, "event_props": {properties}}}'
+
+    (row,) = rows(read_events(config(**DAY), [records(text)]))
+
+    assert row["identity"] == BIG
 
 
 @pytest.mark.parametrize(
