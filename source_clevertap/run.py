@@ -1,42 +1,36 @@
 """The connector's command: spec, check, discover and read, run from manifest.yaml and components.py."""
 
-import functools
 import importlib.util
+import io
 import json
 import logging
 import os
+import re
 import sys
 import tempfile
-import time
 import urllib.request
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import requests
 from airbyte_cdk.entrypoint import AirbyteEntrypoint
 from airbyte_cdk.exception_handler import init_uncaught_exception_handler
 from airbyte_cdk.logger import PRINT_BUFFER, init_logger
-from airbyte_cdk.models import (
-    AirbyteMessage,
-    AirbyteStateMessage,
-    ConfiguredAirbyteCatalog,
-    FailureType,
-    Type,
-)
+from airbyte_cdk.models import AirbyteMessage, AirbyteStateMessage, ConfiguredAirbyteCatalog, FailureType
 from airbyte_cdk.sources.connector_state_manager import HashableStreamDescriptor
 from airbyte_cdk.sources.declarative.yaml_declarative_source import YamlDeclarativeSource
+from airbyte_cdk.sources.streams.concurrent.abstract_stream import AbstractStream
 from airbyte_cdk.utils.traced_exception import AirbyteTracedException
+
+from source_clevertap.batches import Room, batch_of, read_in_batches
 
 COMPONENTS_MODULE = "source_declarative_manifest.components"  # its name in Builder and image too
 
 # The threads that read and the one that prints take turns holding the interpreter. At Python's 5 ms
 # they hand it over so often that it costs throughput.
 SWITCH_INTERVAL_SECONDS = 0.1
-
-FLUSH_SECONDS = 0.1  # as the CDK's buffer does
-FLUSH_LINES = 100
 
 
 class SourceClevertap(YamlDeclarativeSource):
@@ -50,10 +44,19 @@ class SourceClevertap(YamlDeclarativeSource):
         super().__init__(
             path_to_yaml=str(definition_file("manifest.yaml")), config_path=config_path, **inputs
         )
+        self.room = Room()
+        self.in_batches = False
 
     @staticmethod
     def write_config(config: Mapping[str, Any], config_path: str) -> None:
         """Nothing: the CDK would write it, passcode and all, to a file that nobody reads."""
+
+    def streams(self, config: Mapping[str, Any]) -> list[AbstractStream]:
+        """The streams; those of the exports read in batches, if `in_batches` is set."""
+        streams = super().streams(config)
+        for stream in streams if self.in_batches else ():
+            read_in_batches(stream, self.room)
+        return streams
 
     def read(
         self,
@@ -134,57 +137,63 @@ def create_source(args: list[str]) -> SourceClevertap:
     ):  # the CDK builds all streams, and a bad state of one that is not read is no matter
         names = {configured.stream.name for configured in catalog.streams}
         state = [s for s in state if s.stream and s.stream.stream_descriptor.name in names]
-    return SourceClevertap(config=config, catalog=catalog, state=state, config_path=config_path)
-
-
-@functools.cache
-def stream_descriptor(name: str) -> HashableStreamDescriptor:
-    """The key that the CDK counts a stream's records by."""
-    return HashableStreamDescriptor(name=name)
+    source = SourceClevertap(config=config, catalog=catalog, state=state, config_path=config_path)
+    source.in_batches = os.environ.get("CLEVERTAP_BATCHES") != "false"
+    return source
 
 
 class Entrypoint(AirbyteEntrypoint):
-    """The CDK's entry point; makes the key of the count of records once a stream, not once a record."""
+    """The CDK's entry point, which also knows batches: `write` gets their lines, in order."""
+
+    def __init__(self, source: SourceClevertap, write: Callable[[bytes], Any]) -> None:
+        super().__init__(source)
+        self._write, self._room = write, source.room
+        self._counts: dict[str, int] = defaultdict(int)
+
+    def read(self, *args: Any) -> Iterable[AirbyteMessage]:
+        """The messages of a read that are not batches."""
+        self.logger.addFilter(self._correct_count)
+        try:
+            for message in super().read(*args):
+                batch = batch_of(message)
+                if message.record:
+                    self._counts[message.record.stream] += batch.count if batch else 1
+                if batch:
+                    self._write(batch.lines)
+                    self._room.give_back()
+                else:
+                    yield message
+        finally:
+            self.logger.removeFilter(self._correct_count)
 
     @staticmethod
     def handle_record_counts(
         message: AirbyteMessage, stream_message_count: defaultdict[HashableStreamDescriptor, float]
     ) -> AirbyteMessage:
-        """Counts a record; what is none, a state above all, is left to the CDK."""
-        if message.type is Type.RECORD and message.record:
-            stream_message_count[stream_descriptor(message.record.stream)] += 1.0
+        """Counts the records of a batch; all else is left to the CDK."""
+        batch = batch_of(message)
+        if batch and message.record:
+            stream = HashableStreamDescriptor(name=message.record.stream)
+            stream_message_count[stream] += batch.count
             return message
         return AirbyteEntrypoint.handle_record_counts(message, stream_message_count)
 
+    def _correct_count(self, record: logging.LogRecord) -> bool:
+        """Lets the CDK's log tell the number of records; it counts a batch as one."""
+        found = re.fullmatch("Read [0-9]+ records from (.+) stream", str(record.msg))
+        if found:
+            record.msg = f"Read {self._counts[found[1]]} records from {found[1]} stream"
+        return True
 
-def print_messages(messages: Iterable[str]) -> None:
-    """Prints each message as a line; records many at a time, what is no record at once.
 
-    The CDK's buffer, where its logs go, holds the texts of a tenth of a second and copies them twice.
-    Its lock keeps log lines out of ours.
-    """
-    lines: list[str] = []
-    flushed = time.monotonic()
-    stdout = open(1, "wb", closefd=False)  # noqa: SIM115 (it is not ours to close)
-
-    def flush() -> None:
-        lines.append("")
-        with PRINT_BUFFER.lock:
-            PRINT_BUFFER.flush()
-            # Line by line: one letter beyond Latin-1 would make a joined text two or four times as big.
-            stdout.write(b"\n".join([line.encode() for line in lines]))
-            stdout.flush()
-        lines.clear()
-
-    try:
-        for message in messages:
-            lines.append(message)
-            full = len(lines) >= FLUSH_LINES or time.monotonic() - flushed >= FLUSH_SECONDS
-            if full or not message.startswith('{"type":"RECORD"'):
-                flush()
-                flushed = time.monotonic()
-    finally:
-        flush()
+def print_lines(lines: bytes) -> None:
+    """Prints lines, after what the CDK's buffer holds: its logs are there."""
+    with PRINT_BUFFER.lock:
+        PRINT_BUFFER.flush()
+        stdout = cast("io.TextIOWrapper", sys.__stdout__)
+        stdout.flush()
+        stdout.buffer.write(lines)
+        stdout.buffer.flush()
 
 
 def check_environment() -> None:
@@ -224,6 +233,10 @@ def run() -> None:
     check_environment()
     args = sys.argv[1:]
     source = create_source(args)
-    entrypoint = Entrypoint(source)
-    with PRINT_BUFFER:
-        print_messages(entrypoint.run(entrypoint.parse_args(args)))
+    entrypoint = Entrypoint(source, print_lines)
+    try:
+        with PRINT_BUFFER:
+            for message in entrypoint.run(entrypoint.parse_args(args)):
+                print_lines(f"{message}\n".encode())
+    finally:
+        source.room.close()

@@ -143,7 +143,10 @@ def sync(
                     path.write_text(json.dumps(content))
                     args += [f"--{name}", str(path)]
             try:
-                entrypoint = Entrypoint(run.create_source(args))
+                source = run.create_source(args)
+                entrypoint = Entrypoint(
+                    source, lambda lines: messages.extend(lines.decode().split("\n")[:-1])
+                )
                 messages.extend(entrypoint.run(entrypoint.parse_args(args)))
             except Exception as error:
                 traced = (
