@@ -17,6 +17,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import date, datetime, timedelta, timezone
+from functools import lru_cache
 from typing import Any, cast
 from zoneinfo import ZoneInfo
 
@@ -458,23 +459,35 @@ def digest_of(value: Any) -> bytes:
     return hashlib.blake2b(orjson.dumps(value, option=orjson.OPT_SORT_KEYS), digest_size=16).digest()
 
 
+@lru_cache(10_000)
+def offset_of(day: str, zone: ZoneInfo) -> timedelta | None:
+    """The offset from UTC in all hours of a day like 20221119; None if it changes."""
+    midnight = datetime.strptime(day, "%Y%m%d").replace(tzinfo=zone)
+    offsets = {(midnight + timedelta(hours=hours)).utcoffset() for hours in range(25)}
+    return offsets.pop() if len(offsets) == 1 else None
+
+
 def utc_time(ts: Any, zone: ZoneInfo) -> datetime | None:
-    """The instant of a `ts` like 20221119054937 in `zone`; None if it is not of that form.
+    """The instant of a `ts` like 20221119054937 in `zone`, in UTC; None if it is not of that form.
 
     In the hour that comes twice when summer time ends, the first is meant.
     """
-    digits = str(ts)
+    d = str(ts)
+    if len(d) != 14 or not d.isdecimal():
+        return None
     try:
-        parts = [int(digits[:4]), *(int(digits[start : start + 2]) for start in range(4, 14, 2))]
-        local = datetime(*parts, tzinfo=zone)  # type: ignore[arg-type,misc]
-        return local.astimezone(timezone.utc) if len(digits) == 14 and digits.isdecimal() else None
+        local = datetime.fromisoformat(f"{d[:4]}-{d[4:6]}-{d[6:8]}T{d[8:10]}:{d[10:12]}:{d[12:]}")
+        offset = offset_of(d[:8], zone)
+        if offset is None:
+            offset = local.replace(tzinfo=zone).utcoffset()
+        return local - cast("timedelta", offset)
     except (ValueError, OverflowError):
         return None
 
 
 def iso(instant: datetime | None) -> str | None:
     """An instant in UTC as ISO 8601."""
-    return instant.isoformat()[:19] + "Z" if instant else None
+    return f"{instant.isoformat()}Z" if instant else None
 
 
 def text(value: Any) -> Any:
@@ -485,8 +498,8 @@ def text(value: Any) -> Any:
 def make_text(person: Json) -> None:
     """Makes text of identity, phone and the entries of all_identities, which come as numbers, too."""
     for name in ("identity", "phone"):
-        if name in person:
-            person[name] = text(person[name])
+        if isinstance(person.get(name), (int, float)):
+            person[name] = str(person[name])
     identities = person.get("all_identities")
     if isinstance(identities, list):
         identities[:] = map(text, identities)
@@ -540,13 +553,16 @@ class EventTransformation(cdk.RecordTransformation):
 
     def _compare(self, instant: datetime, session: str) -> None:
         """Warns after 50 events if their sessions began in another time zone than the one set."""
-        distance = instant.timestamp() - int(session) if re.fullmatch("[0-9]{10}", session) else 1e9
+        if len(session) != 10 or not session.isdecimal():
+            return
+        distance = instant.replace(tzinfo=timezone.utc).timestamp() - int(session)
         if abs(distance) > 26 * 3600:  # no two zones are farther apart
             return
         self._distances.append(distance)
         nearest = min(self._distances)
         if len(self._distances) == 50 and not -15 * 60 <= nearest <= 45 * 60:
-            offset = instant.astimezone(self._zone).utcoffset() or timedelta()
+            local = instant.replace(tzinfo=timezone.utc).astimezone(self._zone)
+            offset = local.utcoffset() or timedelta()
             minutes = (offset.total_seconds() + nearest) // 900 * 15
             shown = f"{'-' if minutes < 0 else '+'}{abs(minutes) // 60:.0f}:{abs(minutes) % 60:02.0f}"
             message = f"The sessions of 50 events show UTC{shown}, and timezone is {self._zone.key}:"

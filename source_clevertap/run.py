@@ -221,7 +221,7 @@ def check_environment() -> None:
 def run() -> None:
     """Runs what the arguments of the command say."""
     init_uncaught_exception_handler(init_logger("airbyte"))
-    sys.setswitchinterval(SWITCH_INTERVAL_SECONDS)
+    sys.setswitchinterval(float(os.environ.get("SWI",SWITCH_INTERVAL_SECONDS)))
     try:
         tempfile.gettempdir()  # the CDK makes a folder there
     except FileNotFoundError as error:
@@ -237,6 +237,8 @@ def run() -> None:
     try:
         with PRINT_BUFFER:
             for message in entrypoint.run(entrypoint.parse_args(args)):
-                print_lines(f"{message}\n".encode())
+                print(f"{message}\n", end="")
+                if not message.startswith('{"type":"RECORD"'):
+                    print_lines(b"")
     finally:
         source.room.close()
