@@ -94,7 +94,7 @@ def rates(scenario: Scenario, args: argparse.Namespace) -> None:
     changes: dict[str, Any] = {}
     profiles = scenario.records
     if scenario.exports == 3:  # all profiles, every third, every fifth
-        changes["additional_event_names"] = ["Charged", "Added To Cart"]
+        changes["profile_event_names"] = ["App Launched", "Charged", "Added To Cart"]
         profiles = scenario.records * 15 // 23
     size = ["--padding", str(scenario.padding), "--latency", str(scenario.latency)]
     if scenario.stream == "profiles":
@@ -178,7 +178,7 @@ def memory(args: argparse.Namespace) -> None:
     print("\nPeak memory, profiles of about 6 KB from three exports of the same size:")
     for profiles in (MILLION // 30, MILLION // 3):
         size = ["--padding", "5400", "--profiles", str(profiles * 7)]
-        names = {"event_name": "2024", "additional_event_names": ["True", "None"]}  # every 7th each
+        names = {"profile_event_names": ["2024", "True", "None"]}  # every 7th each
         with sandbox("profiles", *size, prebuild=False, **names) as (options, config):
             measure([*BARE, "profiles", config, "--fetch-only"])  # builds the records
             run, plain = measure([*US, *options], **IMAGE), measure([*US, *options])
@@ -188,10 +188,12 @@ def memory(args: argparse.Namespace) -> None:
 
 def soak(args: argparse.Namespace) -> None:
     """Prints the speed of each million of five million profiles."""
-    rest = list(EVENTS)[1:]
     profiles = next(n for n in range(10**6, 10**7, 10**4) if _raised(n) >= 5 * MILLION)
     print(f"\nFive million profiles from {len(EVENTS)} exports, by the million:")
-    with sandbox("profiles", "--profiles", str(profiles), additional_event_names=rest) as (options, _):
+    with sandbox("profiles", "--profiles", str(profiles), profile_event_names=list(EVENTS)) as (
+        options,
+        _,
+    ):
         run = measure([*US, *options], _raised(profiles))
     for number, (before, then) in enumerate(zip([0, *run.millions], run.millions, strict=False), 1):
         print(f"{number:2} {MILLION / (then - before):9,.0f} records/s")

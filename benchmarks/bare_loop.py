@@ -23,7 +23,7 @@ def main(stream: str, config_path: str, fetch_only: bool) -> None:
     session.headers["X-CleverTap-Account-Id"] = config["account_id"]
     session.headers["X-CleverTap-Passcode"] = config["passcode"]
     url = f"{config['base_url']}/1/{stream}.json"
-    for event in [config["event_name"], *config.get("additional_event_names", ())]:
+    for event in config.get("profile_event_names") or [config["event_name"]]:
         body = {"event_name": event, "from": config["start_date"], "to": config["end_date"]}
         query = "batch_size=4991&app=true&events=true&profile=true"
         if stream == "events":

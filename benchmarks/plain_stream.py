@@ -41,7 +41,7 @@ class Export(Stream):
         query = "batch_size=4991&app=true&events=true&profile=true"
         if self._name == "events":
             query = query.replace("events=true", "events=false")
-        for event in [config["event_name"], *config.get("additional_event_names", ())]:
+        for event in config.get("profile_event_names") or [config["event_name"]]:
             body = {"event_name": event, "from": config["start_date"], "to": config["end_date"]}
             cursor = session.post(f"{url}?{query}", json=body).json()["cursor"]
             while cursor:

@@ -221,7 +221,7 @@ def check_environment() -> None:
 def run() -> None:
     """Runs what the arguments of the command say."""
     init_uncaught_exception_handler(init_logger("airbyte"))
-    sys.setswitchinterval(float(os.environ.get("SWI",SWITCH_INTERVAL_SECONDS)))
+    sys.setswitchinterval(float(os.environ.get("SWI", SWITCH_INTERVAL_SECONDS)))
     try:
         tempfile.gettempdir()  # the CDK makes a folder there
     except FileNotFoundError as error:
