@@ -484,7 +484,7 @@ def utc_time(ts: Any, zone: ZoneInfo) -> datetime | None:
         offset = offset_of(d[:8], zone)
         if offset is None:
             offset = local.replace(tzinfo=zone).utcoffset()
-        return local - cast("timedelta", offset)
+        return local - offset  # type: ignore[operator]
     except (ValueError, OverflowError):
         return None
 
@@ -506,7 +506,7 @@ def make_text(person: Json) -> None:
             person[name] = str(person[name])
     identities = person.get("all_identities")
     if isinstance(identities, list):
-        identities[:] = map(text, identities)
+        identities[:] = [each if isinstance(each, str) else text(each) for each in identities]
 
 
 @dataclass

@@ -24,7 +24,8 @@ from airbyte_cdk.sources.declarative.yaml_declarative_source import YamlDeclarat
 from airbyte_cdk.sources.streams.concurrent.abstract_stream import AbstractStream
 from airbyte_cdk.utils.traced_exception import AirbyteTracedException
 
-from source_clevertap.batches import Room, batch_of, read_in_batches
+from source_clevertap.batches import Room, batch_of, install, is_installed, read_in_batches
+from source_clevertap.prefetch import fetch_ahead
 
 COMPONENTS_MODULE = "source_declarative_manifest.components"  # its name in Builder and image too
 
@@ -45,17 +46,17 @@ class SourceClevertap(YamlDeclarativeSource):
             path_to_yaml=str(definition_file("manifest.yaml")), config_path=config_path, **inputs
         )
         self.room = Room()
-        self.in_batches = False
 
     @staticmethod
     def write_config(config: Mapping[str, Any], config_path: str) -> None:
         """Nothing: the CDK would write it, passcode and all, to a file that nobody reads."""
 
     def streams(self, config: Mapping[str, Any]) -> list[AbstractStream]:
-        """The streams; those of the exports read in batches, if `in_batches` is set."""
+        """The streams; those of the exports read in batches, if the components do."""
         streams = super().streams(config)
-        for stream in streams if self.in_batches else ():
-            read_in_batches(stream, self.room)
+        if is_installed(sys.modules[COMPONENTS_MODULE]):
+            for stream in streams:
+                read_in_batches(stream, self.room)
         return streams
 
     def read(
@@ -137,9 +138,12 @@ def create_source(args: list[str]) -> SourceClevertap:
     ):  # the CDK builds all streams, and a bad state of one that is not read is no matter
         names = {configured.stream.name for configured in catalog.streams}
         state = [s for s in state if s.stream and s.stream.stream_descriptor.name in names]
-    source = SourceClevertap(config=config, catalog=catalog, state=state, config_path=config_path)
-    source.in_batches = os.environ.get("CLEVERTAP_BATCHES") != "false"
-    return source
+    if parsed.command == "read" and os.environ.get("CLEVERTAP_BATCHES") != "false":
+        register_components()
+        install(sys.modules[COMPONENTS_MODULE])
+        if os.environ.get("PREF") != "0":
+            fetch_ahead(sys.modules[COMPONENTS_MODULE])
+    return SourceClevertap(config=config, catalog=catalog, state=state, config_path=config_path)
 
 
 class Entrypoint(AirbyteEntrypoint):
