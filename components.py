@@ -82,9 +82,8 @@ def describe(stream: str, body: bytes | str | None) -> str:
     return ", ".join(parts)
 
 
-CLASSES = bytes(  # a table for translate(): a digit or minus is "0", what precedes a number is ":"
-    48 if byte in b"-0123456789" else 58 if byte < 33 or byte in b":,[" else 120 for byte in range(256)
-)
+# A table for translate(): a digit or minus is 0, what precedes a number is a colon.
+CLASSES = bytes(48 if b in b"-0123456789" else 58 if b < 33 or b in b":,[" else 120 for b in range(256))
 BACKSLASH, NUL, REPLACEMENT = bytes([92]), chr(0), chr(0xFFFD)
 
 
@@ -465,9 +464,9 @@ def digest_of(value: Any) -> bytes:
 
 @lru_cache(10_000)
 def offset_of(day: str, zone: ZoneInfo) -> timedelta | None:
-    """The offset from UTC in all hours of a day like 20221119; None if it changes."""
+    """The offset from UTC on a day like 20221119; None if clocks change on it."""
     midnight = datetime.strptime(day, "%Y%m%d").replace(tzinfo=zone)
-    offsets = {(midnight + timedelta(hours=hours)).utcoffset() for hours in range(25)}
+    offsets = {(midnight + timedelta(days=days)).utcoffset() for days in (0, 1)}
     return offsets.pop() if len(offsets) == 1 else None
 
 
@@ -482,9 +481,7 @@ def utc_time(ts: Any, zone: ZoneInfo) -> datetime | None:
     try:
         local = datetime.fromisoformat(f"{d[:4]}-{d[4:6]}-{d[6:8]}T{d[8:10]}:{d[10:12]}:{d[12:]}")
         offset = offset_of(d[:8], zone)
-        if offset is None:
-            offset = local.replace(tzinfo=zone).utcoffset()
-        return local - offset  # type: ignore[operator]
+        return local - (local.replace(tzinfo=zone).utcoffset() if offset is None else offset)  # type: ignore[operator]
     except (ValueError, OverflowError):
         return None
 
@@ -494,11 +491,6 @@ def iso(instant: datetime | None) -> str | None:
     return f"{instant.isoformat()}Z" if instant else None
 
 
-def text(value: Any) -> Any:
-    """A number as text; other values as they are."""
-    return str(value) if isinstance(value, (int, float)) else value
-
-
 def make_text(person: Json) -> None:
     """Makes text of identity, phone and the entries of all_identities, which come as numbers, too."""
     for name in ("identity", "phone"):
@@ -506,7 +498,7 @@ def make_text(person: Json) -> None:
             person[name] = str(person[name])
     identities = person.get("all_identities")
     if isinstance(identities, list):
-        identities[:] = [each if isinstance(each, str) else text(each) for each in identities]
+        identities[:] = [str(each) if isinstance(each, (int, float)) else each for each in identities]
 
 
 @dataclass
@@ -531,9 +523,7 @@ class EventTransformation(cdk.RecordTransformation):
         self._account, self._zone = self.config["account_id"], project_zone(self.config)
         self._distances: list[float] = []  # of the first events of a read to their sessions, in seconds
 
-    def transform(
-        self, record: Json, config: Any = None, stream_state: Any = None, stream_slice: Any = None
-    ) -> None:
+    def transform(self, record: Json, *_: Any, stream_slice: Any = None, **__: Any) -> None:
         profile, ts, event = record.get("profile"), record.get("ts"), stream_slice["event_name"]
         if not isinstance(profile, dict):
             profile = {}
@@ -548,7 +538,7 @@ class EventTransformation(cdk.RecordTransformation):
         record["event_id"] = digest.hex() + (f"-{duplicate_index}" if duplicate_index else "")
         record["event_name"] = event
         record["event_time"] = iso(instant)
-        record["ts"] = text(ts)
+        record["ts"] = str(ts) if isinstance(ts, (int, float)) else ts
         record["object_id"] = device
         record["identity"] = profile.get("identity")
         record["read_through"] = stream_slice["end_time"]
@@ -586,9 +576,7 @@ class ProfileTransformation(cdk.RecordTransformation):
     The ids become text.
     """
 
-    def transform(
-        self, record: Json, config: Any = None, stream_state: Any = None, stream_slice: Any = None
-    ) -> None:
+    def transform(self, record: Json, *_: Any, stream_slice: Any = None, **__: Any) -> None:
         make_text(record)
         devices = record.get("platformInfo")
         devices = [d for d in devices if isinstance(d, dict)] if isinstance(devices, list) else []
@@ -608,9 +596,7 @@ class MessageReportTransformation(cdk.RecordTransformation):
 
     config: cdk.Config
 
-    def transform(
-        self, record: Json, config: Any = None, stream_state: Any = None, stream_slice: Any = None
-    ) -> None:
+    def transform(self, record: Json, *_: Any, **__: Any) -> None:
         try:
             started = datetime.strptime(str(record.get("start_date")), "%d %b, %Y %H:%M:%S")
             instant = utc_time(f"{started:%Y%m%d%H%M%S}", project_zone(self.config))
@@ -629,9 +615,7 @@ class DetailsTransformation(cdk.RecordTransformation):
 
     fields: list[str]
 
-    def transform(
-        self, record: Json, config: Any = None, stream_state: Any = None, stream_slice: Any = None
-    ) -> None:
+    def transform(self, record: Json, *_: Any, **__: Any) -> None:
         details = {name: record.pop(name) for name in list(record) if name not in self.fields}
         if details:
             record["details"] = details
@@ -656,9 +640,7 @@ class PersonalDataTransformation(cdk.RecordTransformation):
         if self._fields & {"identity", "email", "phone"}:
             self._fields.add("all_identities")
 
-    def transform(
-        self, record: Json, config: Any = None, stream_state: Any = None, stream_slice: Any = None
-    ) -> None:
+    def transform(self, record: Json, *_: Any, **__: Any) -> None:
         if self._mode != "keep":
             identity = str(record.get("identity") or "")
             if "identity" in self._fields and record.get("object_id") == identity:

@@ -157,7 +157,7 @@ def in_flight(args: argparse.Namespace) -> None:
     them, unless an answer takes longer.
     """
     print("\nEvents in 12 windows; the ideal is three requests at a time, and nothing else:")
-    for rows, pages, latency in ((92, 90, 0.5), (4991, 10, 1.0), (4991, 10, 0.5)):
+    for rows, pages, latency in ((92, 35, 0.5), (4991, 15, 1.0), (4991, 30, 0.5)):
         windows = 12
         events = windows * pages * rows
         size = ["--profiles", "1000", "--events", str(events), "--days", str(windows * 10)]

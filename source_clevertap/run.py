@@ -29,10 +29,6 @@ from source_clevertap.prefetch import fetch_ahead
 
 COMPONENTS_MODULE = "source_declarative_manifest.components"  # its name in Builder and image too
 
-# The threads that read and the one that prints take turns holding the interpreter. At Python's 5 ms
-# they hand it over so often that it costs throughput.
-SWITCH_INTERVAL_SECONDS = 0.1
-
 
 class SourceClevertap(YamlDeclarativeSource):
     """The manifest, with components.py registered under the name that the manifest calls it by."""
@@ -225,7 +221,6 @@ def check_environment() -> None:
 def run() -> None:
     """Runs what the arguments of the command say."""
     init_uncaught_exception_handler(init_logger("airbyte"))
-    sys.setswitchinterval(float(os.environ.get("SWI", SWITCH_INTERVAL_SECONDS)))
     try:
         tempfile.gettempdir()  # the CDK makes a folder there
     except FileNotFoundError as error:
