@@ -82,7 +82,7 @@ SCENARIOS = {
     "1m": Scenario("profiles", MILLION, 1400, without=(STOCK,)),
     "small": Scenario("profiles", 200_000, 0),
     "large": Scenario("profiles", 200_000, 5400, without=(STOCK,)),
-    "events": Scenario("events", 200_000),
+    "events": Scenario("events", 400_000),
     "slow": Scenario("profiles", 100_000, 1400, latency=0.5, without=(FETCH, BARE_LOOP)),
     "three": Scenario("profiles", 200_000, 1400, exports=3, without=(STOCK,)),
     "slow-three": Scenario(*("profiles", 100_000, 1400, 0.5, 3), without=(FETCH, BARE_LOOP, STOCK)),
@@ -174,7 +174,10 @@ def in_flight(args: argparse.Namespace) -> None:
 
 
 def memory(args: argparse.Namespace) -> None:
-    """Prints the peak memory of a tenth and of all of a million large profiles, by three exports."""
+    """Prints the peak memory of a tenth and of all of a million large profiles, by three exports.
+
+    The tenth a second time, by a consumer that reads nothing for a minute.
+    """
     print("\nPeak memory, profiles of about 6 KB from three exports of the same size:")
     for profiles in (MILLION // 30, MILLION // 3):
         size = ["--padding", "5400", "--profiles", str(profiles * 7)]
@@ -182,8 +185,13 @@ def memory(args: argparse.Namespace) -> None:
         with sandbox("profiles", *size, prebuild=False, **names) as (options, config):
             measure([*BARE, "profiles", config, "--fetch-only"])  # builds the records
             run, plain = measure([*US, *options], **IMAGE), measure([*US, *options])
+            stalled = None if profiles == MILLION // 3 else measure([*US, *options], stall=60, **IMAGE)
         print(f"{run.records:9,} {run.memory:5.0f} MB as the image sets malloc,", end=" ")
         print(f"{plain.memory:5.0f} MB with the system's own settings", flush=True)
+        if stalled:
+            print(
+                f"{stalled.records:9,} {stalled.memory:5.0f} MB, read by nobody for a minute", flush=True
+            )
 
 
 def soak(args: argparse.Namespace) -> None:

@@ -41,8 +41,11 @@ class Run:
     millions: list[float] = field(default_factory=list)  # when each million was complete
 
 
-def measure(command: list[str], records: int | None = None, **variables: str) -> Run:
-    """Runs a command; fails unless it succeeds and prints that many records (None: does not look)."""
+def measure(command: list[str], records: int | None = None, stall: float = 0, **variables: str) -> Run:
+    """Runs a command; fails unless it succeeds and prints that many records (None: does not look).
+
+    stall: for how many seconds nobody reads what it prints, from its first record on.
+    """
     ours = {"AIRBYTE_ENABLE_UNSAFE_CODE": "true", "PYTHONPATH": str(ROOT), **variables}
     environment = {**os.environ, **ours}
     started = time.monotonic()
@@ -56,6 +59,7 @@ def measure(command: list[str], records: int | None = None, **variables: str) ->
         tail = tail[1 - len(RECORD) :]
         if printed and first is None:
             first = time.monotonic() - started
+            time.sleep(stall)
         while printed >= MILLION * (len(millions) + 1):
             millions.append(time.monotonic() - started)
     _, status, usage = os.wait4(reader.pid, 0)

@@ -54,7 +54,7 @@ class PrefetchingRequester:
         return token, fetched
 
 
-def fetch_ahead(components: ModuleType) -> None:
+def install(components: ModuleType) -> None:
     """Makes the exports of components.py fetch ahead; once, however often it is called."""
     if components.TwoStepRequester.__module__ == __name__:
         return

@@ -24,8 +24,7 @@ from airbyte_cdk.sources.declarative.yaml_declarative_source import YamlDeclarat
 from airbyte_cdk.sources.streams.concurrent.abstract_stream import AbstractStream
 from airbyte_cdk.utils.traced_exception import AirbyteTracedException
 
-from source_clevertap.batches import Room, batch_of, install, is_installed, read_in_batches
-from source_clevertap.prefetch import fetch_ahead
+from source_clevertap import batches, prefetch
 
 COMPONENTS_MODULE = "source_declarative_manifest.components"  # its name in Builder and image too
 
@@ -41,7 +40,7 @@ class SourceClevertap(YamlDeclarativeSource):
         super().__init__(
             path_to_yaml=str(definition_file("manifest.yaml")), config_path=config_path, **inputs
         )
-        self.room = Room()
+        self.room = batches.Room()
 
     @staticmethod
     def write_config(config: Mapping[str, Any], config_path: str) -> None:
@@ -50,9 +49,9 @@ class SourceClevertap(YamlDeclarativeSource):
     def streams(self, config: Mapping[str, Any]) -> list[AbstractStream]:
         """The streams; those of the exports read in batches, if the components do."""
         streams = super().streams(config)
-        if is_installed(sys.modules[COMPONENTS_MODULE]):
+        if batches.is_installed(sys.modules[COMPONENTS_MODULE]):
             for stream in streams:
-                read_in_batches(stream, self.room)
+                batches.read_in_batches(stream, self.room)
         return streams
 
     def read(
@@ -136,9 +135,8 @@ def create_source(args: list[str]) -> SourceClevertap:
         state = [s for s in state if s.stream and s.stream.stream_descriptor.name in names]
     if parsed.command == "read" and os.environ.get("CLEVERTAP_BATCHES") != "false":
         register_components()
-        install(sys.modules[COMPONENTS_MODULE])
-        if os.environ.get("PREF") != "0":
-            fetch_ahead(sys.modules[COMPONENTS_MODULE])
+        batches.install(sys.modules[COMPONENTS_MODULE])
+        prefetch.install(sys.modules[COMPONENTS_MODULE])
     return SourceClevertap(config=config, catalog=catalog, state=state, config_path=config_path)
 
 
@@ -155,7 +153,7 @@ class Entrypoint(AirbyteEntrypoint):
         self.logger.addFilter(self._correct_count)
         try:
             for message in super().read(*args):
-                batch = batch_of(message)
+                batch = batches.batch_of(message)
                 if message.record:
                     self._counts[message.record.stream] += batch.count if batch else 1
                 if batch:
@@ -171,7 +169,7 @@ class Entrypoint(AirbyteEntrypoint):
         message: AirbyteMessage, stream_message_count: defaultdict[HashableStreamDescriptor, float]
     ) -> AirbyteMessage:
         """Counts the records of a batch; all else is left to the CDK."""
-        batch = batch_of(message)
+        batch = batches.batch_of(message)
         if batch and message.record:
             stream = HashableStreamDescriptor(name=message.record.stream)
             stream_message_count[stream] += batch.count

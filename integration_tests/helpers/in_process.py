@@ -130,6 +130,7 @@ def sync(
             tempfile.TemporaryDirectory() as folder,
             clock.running(),
             mock.patch.object(run, "SourceClevertap", prepared),
+            mock.patch.dict(vars(sys.modules[COMPONENTS_MODULE])),  # the launcher installs batches
             contextlib.redirect_stdout(printed),
         ):
             args = ["read", *(["--debug"] if debug else [])]
