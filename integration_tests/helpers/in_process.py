@@ -9,6 +9,7 @@ import gc
 import io
 import json
 import logging
+import os
 import sys
 import tempfile
 import threading
@@ -131,6 +132,7 @@ def sync(
             clock.running(),
             mock.patch.object(run, "SourceClevertap", prepared),
             mock.patch.dict(vars(sys.modules[COMPONENTS_MODULE])),  # the launcher installs batches
+            mock.patch.dict(os.environ, {"CLEVERTAP_BATCHES": "false"} if no_code else {}),
             contextlib.redirect_stdout(printed),
         ):
             args = ["read", *(["--debug"] if debug else [])]
