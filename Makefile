@@ -4,7 +4,7 @@ BIN := .venv/bin
 INSTALL = @command -v $(PYTHON) >/dev/null || { echo "There is no $(PYTHON). Name a Python from 3.10 to 3.14: make $@ PYTHON=python3.12"; exit 1; }; \
   $(PYTHON) requirements/install.py
 
-.PHONY: help sync questions test test-all test-slow lint unit integration old-cdk python313 install faults stress audit \
+.PHONY: help sync doctor questions test test-all test-slow lint unit integration old-cdk python313 install faults stress audit \
   bench docs-test image-test no-code lock clean
 
 help: ## this list
@@ -13,6 +13,10 @@ help: ## this list
 sync: ## read an account (secrets/config.json), or else the sandbox, into a DuckDB file; SYNC="--help" for options
 	$(INSTALL) sync
 	@$(BIN)/python -m source_clevertap.sync $(SYNC)
+
+doctor: ## check on your account (secrets/config.json) what the connector takes for granted; docs/doctor.md
+	$(INSTALL) sync
+	@$(BIN)/python -m source_clevertap.doctor $(or $(DOCTOR),--config secrets/config.json --report report.json)
 
 questions: ## print what examples/questions.sql answers of the DuckDB file that make sync wrote
 	$(INSTALL) sync

@@ -22,7 +22,7 @@ from aiohttp import web
 from source_clevertap.sandbox.account import ALL_FLAGS, Account, Flags
 from source_clevertap.sandbox.endpoints import Tables
 from source_clevertap.sandbox.exports import LARGEST_BATCH, RECORD_FLAGS, Exports
-from source_clevertap.sandbox.faults import FAULTS, Fault, FaultAnswer, fail
+from source_clevertap.sandbox.faults import FAULTS, Fault, FaultAnswer, as_json, fail
 
 MAX_IN_FLIGHT = 3
 
@@ -41,13 +41,15 @@ class Sandbox:
         faults: tuple[Fault, ...] = (),
         page_rows: int = LARGEST_BATCH,
         features_off: tuple[str, ...] = (),
+        change: Callable[[dict[str, Any], Any], Any] | None = None,
     ) -> None:
         """not_ready: how often each page is "still in progress", or a count partial, before it comes.
 
         latency: seconds that each answer takes. port: 0 picks a free one. page_rows: the most that a
         page holds, for short pages. features_off: ("content_blocks",) where the account has none.
+        change: of a request (as in `requests`) and the JSON of its answer makes another answer, or None.
         """
-        self.features_off = features_off
+        self.features_off, self.change = features_off, change
         self.account = account or Account()
         self.not_ready, self.latency, self.faults = not_ready, latency, list(faults)
         self.port, self.page_rows = port, page_rows
@@ -138,15 +140,14 @@ class Sandbox:
         """Records the request, checks the credentials and the limit of three in flight."""
         if request.path.startswith("/_sandbox"):
             return await handler(request)
-        self.requests.append(
-            {
-                "method": request.method,
-                "path": request.path,
-                "query": request.rel_url.raw_query_string,
-                "content_type": request.headers.get("Content-Type"),
-                "body": (await request.read()).decode(),
-            }
-        )
+        recorded = {
+            "method": request.method,
+            "path": request.path,
+            "query": request.rel_url.raw_query_string,
+            "content_type": request.headers.get("Content-Type"),
+            "body": (await request.read()).decode(),
+        }
+        self.requests.append(recorded)
         self._in_flight += 1
         self.max_in_flight = max(self.max_in_flight, self._in_flight)
         try:
@@ -160,7 +161,12 @@ class Sandbox:
                 return fail("Invalid Credentials", 401, http=401)
             if self.latency:
                 await asyncio.sleep(self.latency)
-            return await handler(request)
+            answer = await handler(request)
+            if self.change and isinstance(answer, web.Response) and answer.body:
+                changed = self.change(recorded, orjson.loads(bytes(answer.body)))  # type: ignore[arg-type]
+                if changed is not None:
+                    return changed if isinstance(changed, web.Response) else as_json(changed)
+            return answer
         finally:
             self._in_flight -= 1
 

@@ -1,0 +1,259 @@
+"""source-clevertap-doctor: what it says of the sandbox, and of a CleverTap that is otherwise."""
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import orjson
+import pytest
+from aiohttp import web
+
+from source_clevertap.doctor import __main__ as doctor
+from source_clevertap.doctor import assumptions, client
+from source_clevertap.doctor.assumptions import ASSUMPTIONS, CONFIRMED, DIFFERS
+from source_clevertap.sandbox import Account, Sandbox, tables
+from source_clevertap.sandbox.demo import DemoAccount
+
+Json = dict[str, Any]
+Change = Callable[[Json, Any], Any]
+
+ACCOUNT = Account(profiles=400, events=20_000)
+SETTINGS: Json = {"end_date": 20220225}  # in the days of its data
+
+
+@pytest.fixture(autouse=True)
+def no_waiting(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(client, "WAITS", (0, 0, 0))
+
+
+def examined(tmp_path: Path, change: Change | None = None, **settings: Any) -> Json:
+    """The report on the sandbox, its answers changed."""
+    account = settings.pop("account", ACCOUNT)
+    with Sandbox(account, not_ready=1, page_rows=23, change=change) as sandbox:
+        config = tmp_path / "config.json"
+        config.write_text(json.dumps(sandbox.config(**{**SETTINGS, **settings})))
+        told = tmp_path / "report.json"
+        assert doctor.main(["--config", str(config), "--report", str(told)]) == 0
+        assert len(sandbox.requests) <= client.MOST_REQUESTS
+        assert sandbox.max_in_flight == 1
+    report: Json = json.loads(told.read_text())
+    return report
+
+
+def verdicts(report: Json) -> dict[int, str]:
+    return {row["number"]: row["verdict"] for row in report["assumptions"]}
+
+
+def test_on_the_sandbox_every_assumption_is_confirmed(tmp_path: Path) -> None:
+    found = verdicts(examined(tmp_path))
+
+    assert {number for number, verdict in found.items() if verdict != CONFIRMED} == {14}  # odd sessions
+
+
+def test_a_demo_account_shows_its_zone(tmp_path: Path) -> None:
+    account = DemoAccount()
+    last = max(int(f"{account.day('App Launched', n):%Y%m%d}") for n in range(200))
+
+    found = verdicts(examined(tmp_path, account=account, end_date=last))
+
+    assert found[14] == CONFIRMED
+    assert DIFFERS not in found.values()
+
+
+# ------------------------------------------------------------------ a CleverTap that is otherwise
+
+
+def on(path: str, method: str = "", has: str = "") -> Callable[[Callable[[Any], Any]], Change]:
+    """Changes the answers to requests of a path (and method, and with a text in query or body)."""
+
+    def where(change: Callable[[Any], Any]) -> Change:
+        def changed(request: Json, page: Any) -> Any:
+            fits = request["path"].endswith(path) and has in request["query"] + request["body"]
+            return change(page) if fits and method in ("", request["method"]) else None
+
+        return changed
+
+    return where
+
+
+def failure(error: str) -> Callable[[Any], Any]:
+    return lambda _: {"status": "fail", "error": error, "code": 400}
+
+
+def rows(key: str, change: Callable[[Json], Json]) -> Callable[[Any], Any]:
+    return lambda page: {**page, key: [change(row) for row in page[key]]} if page.get(key) else None
+
+
+def renamed(old: str) -> Callable[[Json], Json]:
+    return lambda row: {f"new {name}" if name == old else name: value for name, value in row.items()}
+
+
+def partial(page: Any) -> Any:
+    if "next_cursor" not in page:
+        return None
+    cursor = page.pop("next_cursor")
+    return {**page, "status": "partial", "cursor": cursor}
+
+
+def of_profile(**more: Any) -> Callable[[Any], Any]:
+    return rows("records", lambda row: {**row, "profile": {**(row.get("profile") or {}), **more}})
+
+
+def daily(change: Callable[[Json], Any]) -> Callable[[Any], Any]:
+    return lambda page: {**page, "daily": change(page["daily"])} if "daily" in page else None
+
+
+def second_time() -> Change:
+    seen: set[str] = set()
+
+    def change(request: Json, page: Any) -> Any:
+        if "cursor=" not in request["query"] or page.get("code"):
+            return None
+        twice = request["query"] in seen
+        seen.add(request["query"])
+        return failure("Invalid cursor")(page) if twice else None
+
+    return change
+
+
+def doubled(request: Json, page: Any) -> Any:
+    fits = "trends" in request["path"] and "daily" in page
+    return daily(lambda days: {day: 2 * n for day, n in days.items()})(page) if fits else None
+
+
+def with_header(request: Json, page: Any) -> Any:
+    return web.Response(
+        body=orjson.dumps(page), content_type="application/json", headers={"X-RateLimit-Limit": "3"}
+    )
+
+
+OPENED = {"status": "success", "cursor": "x"}
+EVENTS, PROFILES, TRENDS = "/1/events.json", "/1/profiles.json", "/1/counts/trends.json"
+OTHERWISE: dict[int, Change] = {
+    1: on("/getSchema", has="type=events")(failure("An unknown error occurred")),
+    2: on(EVENTS, "POST")(lambda page: {**page, "records": []}),
+    3: on(EVENTS, "POST")(lambda page: {**page, "cursor": "a+b/c="} if "cursor" in page else None),
+    4: on(EVENTS, "GET")(lambda page: {**page, "shards": 23} if "code" not in page else None),
+    5: on(EVENTS, "GET")(partial),
+    6: on(EVENTS, "GET")(lambda page: {**page, "status": "done"} if "code" not in page else None),
+    7: on(EVENTS, "GET")(lambda p: {**p, "records": p["records"] * 300} if p.get("records") else None),
+    8: on(EVENTS, "POST", '"from": 20010101')(failure("No data")),
+    9: on("/report.json")(lambda _: {"status": "fail", "code": 2}),
+    11: second_time(),
+    12: on(EVENTS, "GET")(of_profile(identity=1.5)),
+    13: on(EVENTS, "GET")(rows("records", lambda row: {**row, "ts": "2022-02-03T10:00:00"})),
+    15: on(TRENDS)(daily(list)),
+    17: on(TRENDS, "POST")(lambda page: {**page, "req_id": {"n": 1}} if "req_id" in page else None),
+    18: doubled,
+    19: on(EVENTS, "POST", "Notification")(lambda _: OPENED),
+    20: on(TRENDS, "POST", "Notification")(failure("Not allowed")),
+    21: on("/getSchema", has="type=events")(rows("events", renamed("name"))),
+    22: on("/getSchema", has="userProperties")(rows("userProperties", renamed("name"))),
+    23: on("/category-groups")(rows("list", renamed("key"))),
+    24: on("/contentBlock/list")(rows("contentBlocks", renamed("id"))),
+    25: on("/targets/list.json")(rows("targets", renamed("status"))),
+    26: on("/targets/list.json")(rows("targets", lambda row: {**row, "scheduled_on": {"at": 1}})),
+    27: on("/message/report.json")(rows("messages", renamed("message id"))),
+    28: on(EVENTS, "POST", "no such event")(lambda _: OPENED),
+    29: on(EVENTS, "POST", '"from": 20990101')(lambda _: OPENED),
+    30: on(EVENTS, "GET", "cursor=broken")(lambda _: {"status": "success"}),
+    31: with_header,
+    32: on(PROFILES, "POST", "profile_fields")(lambda _: OPENED),
+    33: on(PROFILES, "GET")(rows("records", lambda row: {"name": "x"})),
+}
+
+
+@pytest.mark.parametrize("number", [row.number for row in ASSUMPTIONS])
+def test_where_clevertap_is_otherwise_the_doctor_says_so(
+    tmp_path: Path, number: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    settings: Json = {}
+    if number == 10:  # a slow answer, without waiting for it
+        monkeypatch.setattr(assumptions, "READ_TIMEOUT_SECONDS", 0)
+    if number == 16:  # `unique` is ignored
+        monkeypatch.setattr(tables, "daily_users", tables.daily_counts)
+    if number == 14:
+        account = DemoAccount()
+        last = max(int(f"{account.day('App Launched', n):%Y%m%d}") for n in range(200))
+        settings = {"account": account, "end_date": last, "timezone": "America/Los_Angeles"}
+
+    report = examined(tmp_path, OTHERWISE.get(number), **settings)
+
+    assert verdicts(report)[number] == DIFFERS
+
+
+# ------------------------------------------------------------------ what it tells, and to whom
+
+
+def test_the_report_holds_no_value_of_the_account(tmp_path: Path) -> None:
+    secret = "PLANTED-4242424242"  # noqa: S105
+
+    def plant(value: Any) -> Any:
+        if isinstance(value, dict):
+            inner = {name: plant(each) for name, each in value.items() if name != "cursor"}
+            return {**value, **inner, secret: {secret: [secret, 4242424242, {secret: 4242424242.5}]}}
+        return [plant(each) for each in value] if isinstance(value, list) else value
+
+    def change(request: Json, page: Any) -> Any:
+        planted = plant(page)
+        if page.get("error"):
+            planted["error"] = f"{page['error']} {secret} at https://{secret}.example.com"
+        return planted
+
+    report = json.dumps(examined(tmp_path, change))
+
+    for value in (
+        secret,
+        "4242424242",
+        ACCOUNT.account_id,
+        ACCOUNT.passcode,
+        "App Launched",
+        "Notification",
+    ):
+        assert value not in report.replace("notification events", "")
+    assert "127.0.0.1" not in report
+    assert "example.com" not in report
+
+
+@pytest.mark.parametrize(
+    ("settings", "change", "says"),
+    [
+        ({"passcode": "wrong"}, None, "refused the credentials"),
+        ({"base_url": "http://127.0.0.1:1"}, None, "could not be reached"),
+        ({}, on("/getSchema")(lambda page: {**page, "events": []}), "no event yet"),
+        ({"region": "nowhere"}, None, "'nowhere' is not one of"),
+        ({"timezone": "Nowhere/Land"}, None, "timezone"),
+    ],
+)
+def test_what_keeps_it_from_running_is_one_line(
+    tmp_path: Path, settings: Json, change: Change | None, says: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with Sandbox(ACCOUNT, change=change) as sandbox:
+        config = tmp_path / "config.json"
+        config.write_text(json.dumps(sandbox.config(**settings)))
+
+        assert doctor.main(["--config", str(config)]) == 1
+
+    told = capsys.readouterr()
+    assert says in told.err.splitlines()[-1]
+    assert told.out == ""
+    assert "wrong" not in told.err
+
+
+def test_stopped_half_way_it_tells_what_is_known(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def interrupted(*_: Any, **__: Any) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("source_clevertap.doctor.examination.Examination._refusals", interrupted)
+    with Sandbox(ACCOUNT) as sandbox:
+        config = tmp_path / "config.json"
+        config.write_text(json.dumps(sandbox.config(**SETTINGS)))
+
+        assert doctor.main(["--config", str(config)]) == 0
+
+    out = capsys.readouterr().out
+    assert "1 confirmed account, passcode and region" in out
+    assert "28 not seen  an unknown event" in out

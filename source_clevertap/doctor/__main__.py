@@ -1,0 +1,84 @@
+"""The command `source-clevertap-doctor`, also `python -m source_clevertap.doctor`."""
+
+import argparse
+import json
+import logging
+import sys
+from collections.abc import Sequence
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Any
+
+import requests
+from airbyte_cdk.utils.traced_exception import AirbyteTracedException
+
+from source_clevertap.doctor.client import Client, OutOfRequestsError
+from source_clevertap.doctor.examination import Examination, local_day
+from source_clevertap.doctor.report import print_all, report
+from source_clevertap.run import COMPONENTS_MODULE, check_environment, json_file
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Looks, prints, writes the report. Returns 1 if it could not run, with one line that says why."""
+    parser = argparse.ArgumentParser(
+        prog="source-clevertap-doctor",
+        description="Checks on your account what the connector takes for granted. It reads only.",
+    )
+    parser.add_argument("--config", required=True, help="the connector's settings, a JSON file")
+    parser.add_argument("--report", help="a file for what was seen, without any value of the account")
+    options = parser.parse_args(arguments)
+    logging.getLogger("airbyte").setLevel(logging.ERROR)
+    try:
+        check_environment()
+        config = json_file(options.config, "config")
+        client = Client(config)
+        components = sys.modules[COMPONENTS_MODULE]
+        zone = components.project_zone(config)
+        last = components.to_date(config.get("end_date") or 99991231)
+        examination = Examination(client, config, _say, min(local_day(zone), last))
+    except (AirbyteTracedException, KeyError, ValueError) as error:
+        return _cannot(getattr(error, "message", None) or f"The settings lack {error}.")
+    try:
+        examination.run()
+    except KeyboardInterrupt:
+        _say("Stopped. What is known so far:")
+    except OutOfRequestsError:
+        _say("As many requests as the doctor may make. What is known so far:")
+    except PermissionError:
+        return _cannot(
+            "CleverTap refused the credentials or the region. Compare account_id, passcode and region "
+            "with the dashboard."
+        )
+    except LookupError:
+        return _cannot("The account has no event yet. Check account_id: a test project has its own.")
+    except requests.RequestException as error:
+        if not examination.seen.answers:
+            kind = type(error).__name__
+            return _cannot(f"CleverTap could not be reached ({kind}). Check network and proxy.")
+        _say(f"The network failed ({type(error).__name__}). What is known so far:")
+    print_all(examination)
+    if options.report:
+        content = report(examination, str(config.get("region") or "global"), _version())
+        Path(options.report).write_text(json.dumps(content, indent=1) + "\n")
+        _say(f"{options.report} holds no value of your account. Post it: see docs/doctor.md.")
+    return 0
+
+
+def _version() -> str:
+    try:
+        return version("source-clevertap")
+    except PackageNotFoundError:
+        return "from a folder"
+
+
+def _say(text: Any) -> None:
+    print(text, file=sys.stderr, flush=True)
+
+
+def _cannot(message: str) -> int:
+    _say(message)
+    return 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,182 @@
+"""What the doctor tells: a table and advice for the user, and a report that can be posted.
+
+The report holds structure: keys that CleverTap or the connector gave, and of all else the type and the
+length. No event name, no id, no value, no host but the region.
+"""
+
+import sys
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from source_clevertap.doctor.assumptions import (
+    ASSUMPTIONS,
+    CONFIRMED,
+    DIFFERS,
+    NOT_SEEN,
+    set_offset,
+    shown_offset,
+)
+from source_clevertap.doctor.examination import Examination, Seen
+
+Json = dict[str, Any]
+
+COLOURS = {CONFIRMED: "32", DIFFERS: "31", NOT_SEEN: "33"}
+ENVELOPE = {
+    "status", "error", "code", "cursor", "next_cursor", "previous_cursor", "records", "req_id", "daily",
+    "targets", "messages", "total_results", "events", "userProperties", "contentBlocks", "total",
+    "pageNumber", "pageSize", "list", "result", "message id",
+}  # fmt: skip
+WORDS = (  # CleverTap's own, for errors
+    "invalid event",
+    "export not allowed",
+    "invalid credentials",
+    "invalid date",
+    "date range",
+    "invalid cursor",
+    "invalid request id",
+    "incorrect usage",
+    "too many concurrent requests",
+    "still in progress",
+    "not enabled",
+    "iso format",
+    "invalid campaign id",
+    "no result",
+    "unknown error",
+    "invalid group",
+)
+PAGE_ROWS = 4991
+
+
+def known_keys(schemas: Mapping[str, Any]) -> set[str]:
+    """The keys that the connector's schemas declare, and those of an answer's envelope."""
+
+    def declared(schema: Any) -> Iterator[str]:
+        if isinstance(schema, dict):
+            properties = schema.get("properties")
+            yield from properties if isinstance(properties, dict) else ()
+            for value in schema.values():
+                yield from declared(value)
+        elif isinstance(schema, list):
+            for value in schema:
+                yield from declared(value)
+
+    return ENVELOPE.union(*(declared(schema) for schema in schemas.values()))
+
+
+def shape(value: Any, known: set[str]) -> Any:
+    """A value's structure: `text(12)`, `integer(14)`; others numbered; of a list three."""
+    if isinstance(value, dict):
+        names = [
+            key if key in known or key.startswith("CT ") else f"key-{n}" for n, key in enumerate(value)
+        ]
+        return {name: shape(inner, known) for name, inner in zip(names, value.values(), strict=True)}
+    if isinstance(value, list):
+        return {"list": len(value), "first": [shape(inner, known) for inner in value[:3]]}
+    if isinstance(value, bool) or value is None:
+        return "null" if value is None else "boolean"
+    if isinstance(value, str):
+        said = next((word for word in WORDS if word in value.lower()), "")
+        return f"text({len(value)}){f' with {said!r}' if said else ''}"
+    return f"{'integer' if isinstance(value, int) else 'number'}({len(str(value))})"
+
+
+def findings(seen: Seen) -> list[Json]:
+    """Every assumption with its verdict."""
+    rows = []
+    for row in ASSUMPTIONS:
+        try:
+            verdict, found = row.look(seen)
+        except (AttributeError, TypeError, ValueError, KeyError) as odd:  # a form that nobody thought of
+            verdict, found = DIFFERS, f"an answer of an unexpected form ({type(odd).__name__})"
+        rows.append(
+            {
+                "number": row.number,
+                "assumption": row.text,
+                "fact": row.fact,
+                "verdict": verdict,
+                "seen": found,
+            }
+        )
+    return rows
+
+
+def report(examination: Examination, region: str, version: str) -> Json:
+    """What can be posted in an issue."""
+    seen, known = examination.seen, known_keys(examination.client.schemas)
+    samples: list[tuple[str, list[Json]]] = [("event", seen.events[:3]), ("profile", seen.profiles[:3])]
+    return {
+        "source-clevertap": version,
+        "region": region,
+        "assumptions": findings(seen),
+        "answers": [
+            {
+                "stream": answer.stream,
+                "step": answer.part or "only",
+                "http": answer.http,
+                "seconds": round(answer.seconds, 1),
+                "asked_again": answer.waited,
+                "shape": shape(answer.page, known),
+            }
+            for answer in seen.answers
+        ],
+        "samples": {name: shape(rows, known) for name, rows in samples},
+    }
+
+
+def table(seen: Seen, colours: bool) -> Iterator[str]:
+    """The verdicts, for people."""
+    for row in findings(seen):
+        verdict = f"{row['verdict']:9}"
+        if colours:
+            verdict = f"\033[{COLOURS[row['verdict']]}m{verdict}\033[0m"
+        yield f"{row['number']:2} {verdict} {row['assumption']}: {row['seen']}"
+
+
+def advice(examination: Examination) -> Iterator[str]:
+    """What to set, and what to expect."""
+    seen, config = examination.seen, examination.config
+    offset = shown_offset(seen)
+    if offset is not None and abs(offset - set_offset(seen)) >= 0.75:
+        yield f"Set timezone to the project's: the data shows UTC{offset:+g} hours, {seen.zone} is set."
+    by_day = [count for count in seen.daily.values() if count]
+    took = [page.seconds for page in seen.pages if page.ok]
+    if by_day:
+        densest = max(by_day)
+        page_seconds = max(took) if took else 1.0
+        days = max(2, min(30, int(3600 / max(densest / PAGE_ROWS * page_seconds, 1))))
+        yield f"slice_days: {days} keeps an export of the event under an hour (cursors live for four)."
+        start = str(config["start_date"])
+        first = f"{start[:4]}-{start[4:6]}-{start[6:8]}"
+        span = (seen.today - type(seen.today).fromisoformat(first)).days + 1
+        rows = sum(by_day) / 31 * span
+        hours = (rows / PAGE_ROWS * page_seconds + span / days * page_seconds) / 3 / 3600
+        yield (
+            f"First sync of the event, {span} days: about {rows:,.0f} rows, {max(hours, 0.01):.2g} "
+            "hours, if the days before were like the last 30."
+        )
+        first_day = min(day for day, count in seen.daily.items() if count)
+        yield f"First day with data in the last 30: {first_day}."
+    elif seen.daily or seen.counts:
+        event = examination.event
+        yield f"The event '{event}' was not raised in the last 30 days: choose another event_name."
+    refused = [name for name, answer in seen.refused.items() if not answer.ok]
+    if refused:
+        yield (
+            f"Exports refuse {', '.join(refused)}: all_events skips them, and counted_event_names reads "
+            "their counts."
+        )
+    counted = seen.daily.get(seen.day.replace("-", ""))
+    if counted is not None and seen.is_whole_day and counted > len(seen.events):
+        yield (
+            f"On {seen.day} {counted - len(seen.events)} more events are counted than exported: if it "
+            "is less on an older day, set lookback_days higher."
+        )
+
+
+def print_all(examination: Examination) -> None:
+    """The table and the advice."""
+    for line in table(examination.seen, colours=sys.stdout.isatty()):
+        print(line)
+    print()
+    for sentence in advice(examination):
+        print(f"- {sentence}")
