@@ -51,14 +51,26 @@ def test_on_the_sandbox_every_assumption_is_confirmed(tmp_path: Path) -> None:
     assert {number for number, verdict in found.items() if verdict != CONFIRMED} == {14}  # odd sessions
 
 
-def test_a_demo_account_shows_its_zone(tmp_path: Path) -> None:
+@pytest.mark.parametrize("timezone", ["Asia/Kolkata", "America/Los_Angeles"])
+def test_a_demo_account_shows_its_zone_and_how_much_there_is(
+    tmp_path: Path, timezone: str, capsys: pytest.CaptureFixture[str]
+) -> None:
     account = DemoAccount()
-    last = max(int(f"{account.day('App Launched', n):%Y%m%d}") for n in range(200))
 
-    found = verdicts(examined(tmp_path, account=account, end_date=last))
+    found = verdicts(examined(tmp_path, account=account, end_date=last_day(account), timezone=timezone))
 
-    assert found[14] == CONFIRMED
-    assert DIFFERS not in found.values()
+    out = capsys.readouterr().out
+    rows = sum(tables.daily_counts(account, "App Launched", 20220101, last_day(account)).values())
+    assert f"First sync of the event: {rows:,} rows since" in out
+    wrong = timezone != account.timezone
+    assert ("Set timezone to the project's: the data shows UTC+5.5 hours" in out) == wrong
+    assert {number for number, verdict in found.items() if verdict == DIFFERS} == (
+        {14} if wrong else set()
+    )
+
+
+def last_day(account: Account) -> int:
+    return max(int(f"{account.day('App Launched', n):%Y%m%d}") for n in range(200))
 
 
 # ------------------------------------------------------------------ a CleverTap that is otherwise
@@ -175,8 +187,8 @@ def test_where_clevertap_is_otherwise_the_doctor_says_so(
         monkeypatch.setattr(tables, "daily_users", tables.daily_counts)
     if number == 14:
         account = DemoAccount()
-        last = max(int(f"{account.day('App Launched', n):%Y%m%d}") for n in range(200))
-        settings = {"account": account, "end_date": last, "timezone": "America/Los_Angeles"}
+        zone = "America/Los_Angeles"
+        settings = {"account": account, "end_date": last_day(account), "timezone": zone}
 
     report = examined(tmp_path, OTHERWISE.get(number), **settings)
 

@@ -27,6 +27,8 @@ class Seen:
     opened_count: Answer | None = None
     users: Answer | None = None
     daily: dict[str, int] = field(default_factory=dict)  # rows by day, YYYYMMDD
+    history: dict[str, int] = field(default_factory=dict)  # the same before these 30 days
+    is_whole_history: bool = False
     day: str = ""
     opening: Answer | None = None
     pages: list[Answer] = field(default_factory=list)
@@ -69,6 +71,7 @@ class Examination:
     ) -> None:
         self.client, self.config, self.say = client, config, say
         self.event = str(config["event_name"])
+        self.start = datetime.strptime(str(int(config["start_date"])), "%Y%m%d").date()
         lookback = int(config.get("lookback_days") or 2)
         zone = str(config.get("timezone") or "UTC")
         self.seen = Seen(zone=zone, lookback_days=lookback, today=today)
@@ -83,6 +86,7 @@ class Examination:
             self._profiles,
             self._notifications,
             self._tables,
+            self._history,
         ):
             self.say(str(step.__doc__))
             step()
@@ -108,9 +112,11 @@ class Examination:
             raise LookupError
         self.seen.properties = self._ask("user_properties")
 
-    def _count(self, stream: str, event: str) -> tuple[Answer, Answer]:
+    def _count(
+        self, stream: str, event: str, days: tuple[str, str] | None = None
+    ) -> tuple[Answer, Answer]:
         """The answer that opens a count, and the last one."""
-        days = (self._days_ago(30), self._days_ago(0))
+        days = days or (self._days_ago(30), self._days_ago(0))
         opened = done = self._ask(stream, "open", days, event_name=event)
         if opened.page.get("status") == "partial" and opened.page.get("req_id"):
             done = self._ask(stream, "page", token=opened.page["req_id"], event_name=event)
@@ -119,9 +125,7 @@ class Examination:
     def _counts(self) -> None:
         """Counts of the event, and of its users, by day"""
         self.seen.opened_count, self.seen.counts = self._count("daily_event_counts", self.event)
-        daily = self.seen.counts.page.get("daily")
-        if isinstance(daily, dict):
-            self.seen.daily = {day: count for day, count in daily.items() if isinstance(count, int)}
+        self.seen.daily = by_day(self.seen.counts)
         self.seen.users = self._count("daily_event_users", self.event)[1]
 
     def _export(self) -> None:
@@ -205,6 +209,22 @@ class Examination:
         self.seen.messages = self._ask("message_reports", "", (self._days_ago(7), self._days_ago(1)))
         self.seen.blocks = self._ask("content_blocks")
         self.seen.groups = self._ask("category_groups")
+
+    def _history(self) -> None:
+        """Counts since start_date, a year at a time"""
+        last = self.seen.today - timedelta(31)
+        while last >= self.start:
+            first = max(self.start, last - timedelta(365))
+            answer = self._count("daily_event_counts", self.event, (str(first), str(last)))[1]
+            self.seen.history |= by_day(answer)
+            last = first - timedelta(1)
+        self.seen.is_whole_history = True
+
+
+def by_day(answer: Answer) -> dict[str, int]:
+    """The counts of an answer by day, YYYYMMDD."""
+    daily = answer.page.get("daily")
+    return {d: n for d, n in daily.items() if isinstance(n, int)} if isinstance(daily, dict) else {}
 
 
 def local_day(zone: ZoneInfo) -> date:

@@ -134,31 +134,27 @@ def table(seen: Seen, colours: bool) -> Iterator[str]:
 
 def advice(examination: Examination) -> Iterator[str]:
     """What to set, and what to expect."""
-    seen, config = examination.seen, examination.config
+    seen = examination.seen
     offset = shown_offset(seen)
     if offset is not None and abs(offset - set_offset(seen)) >= 0.75:
         yield f"Set timezone to the project's: the data shows UTC{offset:+g} hours, {seen.zone} is set."
-    by_day = [count for count in seen.daily.values() if count]
     took = [page.seconds for page in seen.pages if page.ok]
-    if by_day:
-        densest = max(by_day)
+    counts = {day: count for day, count in {**seen.history, **seen.daily}.items() if count}
+    if counts:
         page_seconds = max(took) if took else 1.0
-        days = max(2, min(30, int(3600 / max(densest / PAGE_ROWS * page_seconds, 1))))
+        dense = max(counts.values()) / PAGE_ROWS * page_seconds
+        days = max(2, min(30, int(3600 / max(dense, 1))))
         yield f"slice_days: {days} keeps an export of the event under an hour (cursors live for four)."
-        start = str(config["start_date"])
-        first = f"{start[:4]}-{start[4:6]}-{start[6:8]}"
-        span = (seen.today - type(seen.today).fromisoformat(first)).days + 1
-        rows = sum(by_day) / 31 * span
-        hours = (rows / PAGE_ROWS * page_seconds + span / days * page_seconds) / 3 / 3600
+    if counts and seen.is_whole_history:
+        rows, span = sum(counts.values()), (seen.today - examination.start).days + 1
+        minutes = (rows / PAGE_ROWS + span / days) * page_seconds / 3 / 60
         yield (
-            f"First sync of the event, {span} days: about {rows:,.0f} rows, {max(hours, 0.01):.2g} "
-            "hours, if the days before were like the last 30."
+            f"First sync of the event: {rows:,} rows since {min(counts)}, the first day with data; "
+            f"about {max(1, round(minutes))} minutes."
         )
-        first_day = min(day for day, count in seen.daily.items() if count)
-        yield f"First day with data in the last 30: {first_day}."
-    elif seen.daily or seen.counts:
+    elif not counts and seen.counts:
         event = examination.event
-        yield f"The event '{event}' was not raised in the last 30 days: choose another event_name."
+        yield f"The event '{event}' was not raised since start_date: choose another event_name."
     refused = [name for name, answer in seen.refused.items() if not answer.ok]
     if refused:
         yield (
