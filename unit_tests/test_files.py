@@ -126,3 +126,27 @@ def test_no_private_attribute_of_a_library_is_used() -> None:
     }
 
     assert private == {"_content"}  # of a response: its body, which is let go of once it is decoded
+
+
+def test_the_readme_is_short_and_so_are_its_sentences() -> None:
+    readme = (ROOT / "README.md").read_text()
+    prose = re.sub(r"```.*?```|^\|.*?$|^#.*?$|\]\([^)]*\)", "", readme, flags=re.S | re.M)
+    sentences = [
+        sentence.split()
+        for block in re.split(r"\n\s*\n|\n- ", prose)
+        for sentence in re.split(r"[.!?](?:\s|$)", block)
+    ]
+
+    assert len(readme.splitlines()) <= 150
+    assert [" ".join(words) for words in sentences if len(words) > 35] == []
+
+
+def test_the_documents_name_every_setting_and_every_stream() -> None:
+    def first_column(document: str) -> set[str]:
+        cells = re.findall(r"^\|([^|]*)\|", (ROOT / document).read_text(), re.M)
+        return {name for cell in cells for name in re.findall(r"`(\w+)`", cell)}
+
+    streams = {stream["name"] for stream in MANIFEST["definitions"]["streams"].values()}
+    assert first_column("docs/settings.md") == set(SETTINGS) - {"base_url", "checking"}
+    assert first_column("docs/streams.md") == streams
+    assert first_column("README.md") >= streams
