@@ -569,8 +569,8 @@ class ProfileTransformation(cdk.RecordTransformation):
     """Adds what CleverTap leaves out of a profile.
 
     object_id: the key. `objectId` lies on the profile, or only on its devices. A profile without any
-        takes its identity, or a digest of itself without `events`, which change: a destination that
-        dedupes would drop all rows without a key but one.
+        takes its identity, or a digest of itself without `events`, which change: Append + Deduped
+        would keep one of all rows without a key.
     event_name: of the slice. active_through: the last day of the window, the cursor.
 
     The ids become text.
@@ -749,7 +749,7 @@ def check_config(config: cdk.Config) -> None:
         try:
             days[name] = to_date(config[name]) if config.get(name) else days[name]
         except ValueError:
-            problems.append(f"{name} {config[name]} is no date. Write it as YYYYMMDD: 20220101.")
+            problems.append(f"{name} {config[name]} is not a date. Write it as YYYYMMDD: 20220101.")
     try:
         now = today(config)
     except (OSError, ValueError):

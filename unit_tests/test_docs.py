@@ -10,7 +10,7 @@ import yaml
 from source_clevertap.run import definition_file
 
 ROOT = definition_file("manifest.yaml").parent
-DOCS = (ROOT / "docs/clevertap.md").read_text()
+DOCS = (ROOT / "docs/clevertap.md").read_text().partition("## Changelog")[0]
 GAP = "\0"  # where a name or a number stands
 LEAST = 12  # letters: a shorter piece of a message tells nothing
 
