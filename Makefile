@@ -5,7 +5,7 @@ INSTALL = @command -v $(PYTHON) >/dev/null || { echo "There is no $(PYTHON). Nam
   $(PYTHON) requirements/install.py
 
 .PHONY: help sync doctor questions test test-all test-slow lint unit integration old-cdk python313 install faults stress audit \
-  bench docs-test image-test no-code lock clean
+  bench docs-test metadata-test image-test no-code lock clean
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' Makefile
@@ -64,7 +64,9 @@ no-code: install ## no_code/manifest.yaml, made anew from manifest.yaml
 lock: install ## requirements/*.txt, made anew from the .in files
 	cd requirements && for name in sync dev old-cdk run pyairbyte quickhouse audit; do \
 	  ../$(BIN)/uv pip compile -q --universal --python-version 3.10 --generate-hashes \
-	    --no-emit-index-url --no-header --no-strip-extras $$name.in -o $$name.txt || exit 1; done
+	    --no-emit-index-url --no-header --no-strip-extras $$name.in -o $$name.txt || exit 1; done; \
+	../$(BIN)/uv pip compile -q --universal --python-version 3.11 --generate-hashes \
+	  --no-emit-index-url --no-header --no-strip-extras metadata.in -o metadata.txt
 
 clean: ## remove what was installed and built
 	rm -rf .venv* build dist .tmp .cache

@@ -21,6 +21,7 @@ LOCKS = {  # name of a lock: its environment, the newest Python, what it holds, 
     "pyairbyte": (".venv-pyairbyte", (3, 12), "PyAirbyte", 1000),
     "quickhouse": (".venv-quickhouse", NEWEST, "quickhouse, which the benchmark compares with", 100),
     "audit": (".venv-audit", NEWEST, "the tools of the audit", 100),
+    "metadata": (".venv-metadata", (3, 12), "Airbyte's own checks", 1200),
 }
 FILES = {"python313": "dev"}
 EDITABLE = ("sync", "dev", "pyairbyte")
