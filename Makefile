@@ -55,6 +55,10 @@ docs-test: install ## what the documents say, typed (PyAirbyte: Python below 3.1
 	$(INSTALL) pyairbyte
 	.venv-pyairbyte/bin/python -m pytest -q integration_tests/docs.py
 
+metadata-test: ## metadata.yaml and docs/clevertap.md by Airbyte's own checks that run offline (Python 3.11, 3.12)
+	$(INSTALL) metadata
+	.venv-metadata/bin/python integration_tests/metadata.py
+
 image-test: install ## the image, built with buildah
 	integration_tests/image-test
 
