@@ -1,6 +1,6 @@
 """What manifest.yaml cannot say about CleverTap, in the order in which data flows.
 
-One instance of a class serves all slices of a stream, on three threads: nothing about a read is kept on
+One instance of a class serves all slices of a stream, on three threads: nothing about a slice is kept on
 `self`. The docstring of a class speaks for the methods that the CDK calls. This file is pasted into the
 Connector Builder: ASCII only, no backslash, no relative import.
 """

@@ -250,6 +250,12 @@ def test_what_keeps_it_from_running_is_one_line(
     assert "wrong" not in told.err
 
 
+def test_records_of_an_odd_form_do_not_stop_it(tmp_path: Path) -> None:
+    odd = on(EVENTS, "GET")(lambda page: {**page, "records": 5} if page.get("records") else None)
+
+    assert verdicts(examined(tmp_path, odd))[18] == DIFFERS  # none came of those counted
+
+
 def test_stopped_half_way_it_tells_what_is_known(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

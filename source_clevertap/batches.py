@@ -27,7 +27,7 @@ RECORDS = 100  # in a batch as it is read; as it is printed, a batch has a megab
 BYTES = 1_000_000
 MILLISECONDS = 100  # a batch is printed after that, however small
 ON_THEIR_WAY = 16  # batches; the CDK's queue holds 10,000, which would be millions of records
-BATCH = "batch"  # where a record holds a batch; no column of the two streams has this name
+BATCH = "batch"  # where a record holds a batch
 
 
 @dataclass
@@ -162,4 +162,5 @@ def read_in_batches(stream: AbstractStream, room: Room) -> None:
 
 def batch_of(message: AirbyteMessage) -> Batch | None:
     """The batch in a message; None if it holds none."""
-    return message.record.data.get(BATCH) if message.record else None
+    batch = message.record.data.get(BATCH) if message.record else None
+    return batch if isinstance(batch, Batch) else None

@@ -1,7 +1,7 @@
 """The next page of an export is fetched while this one is converted.
 
-An account's exports come page by page, an answer takes CleverTap up to seconds, and so does a page to
-convert: one after the other, a tenth to a third of the time is lost.
+The pages of an export come one after another. Without this CleverTap is idle while a page is converted,
+and the connector while it waits for the next one.
 """
 
 import threading

@@ -234,8 +234,9 @@ def run() -> None:
     try:
         with PRINT_BUFFER:
             for message in entrypoint.run(entrypoint.parse_args(args)):
-                print(f"{message}\n", end="")
-                if not message.startswith('{"type":"RECORD"'):
-                    print_lines(b"")
+                if message.startswith('{"type":"RECORD"'):
+                    print(f"{message}\n", end="")  # into the CDK's buffer
+                else:  # at once: a state, above all
+                    print_lines(f"{message}\n".encode())
     finally:
         source.room.close()

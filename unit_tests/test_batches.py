@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 import requests
+from airbyte_cdk.models import AirbyteMessage, AirbyteRecordMessage, Type
 from airbyte_cdk.sources.streams.concurrent.partitions.partition import Partition
 from airbyte_cdk.sources.types import Record, StreamSlice
 
@@ -59,6 +60,12 @@ def test_when_a_partition_is_read_then_its_batches_hold_all_records_and_the_curs
     assert sum(record.data[BATCH].count for record in read) == 3
     assert {record.data["read_through"] for record in read} == {"2026-01-01"}
     assert {id(record.associated_slice) for record in read} == {id(SLICE)}
+
+
+def test_given_a_row_with_a_column_called_batch_then_it_is_no_batch() -> None:
+    row_of_a_table = AirbyteRecordMessage(stream="campaigns", data={BATCH: "B 7"}, emitted_at=1)
+
+    assert batches.batch_of(AirbyteMessage(type=Type.RECORD, record=row_of_a_table)) is None
 
 
 def test_given_more_than_a_megabyte_when_read_then_it_comes_in_several_batches(

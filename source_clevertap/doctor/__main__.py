@@ -13,7 +13,7 @@ import requests
 from airbyte_cdk.utils.traced_exception import AirbyteTracedException
 
 from source_clevertap.doctor.client import Client, OutOfRequestsError
-from source_clevertap.doctor.examination import Examination, local_day
+from source_clevertap.doctor.examination import Examination, NoEventError, RefusedError, local_day
 from source_clevertap.doctor.report import print_all, report
 from source_clevertap.run import COMPONENTS_MODULE, check_environment, json_file
 
@@ -44,12 +44,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
         _say("Stopped. What is known so far:")
     except OutOfRequestsError:
         _say("As many requests as the doctor may make. What is known so far:")
-    except PermissionError:
+    except RefusedError:
         return _cannot(
             "CleverTap refused the credentials or the region. Compare account_id, passcode and region "
             "with the dashboard."
         )
-    except LookupError:
+    except NoEventError:
         return _cannot("The account has no event yet. Check account_id: a test project has its own.")
     except requests.RequestException as error:
         if not examination.seen.answers:

@@ -17,6 +17,14 @@ ROWS_READ = 25_000  # of a day that is counted and exported
 PAGES_READ = 8
 
 
+class RefusedError(Exception):
+    """CleverTap refuses the credentials or the region."""
+
+
+class NoEventError(Exception):
+    """The account has no event."""
+
+
 @dataclass
 class Seen:
     """What was seen of the account. None or empty: not looked at, or not there."""
@@ -39,7 +47,6 @@ class Seen:
     unknown_event: Answer | None = None
     future: Answer | None = None
     broken_cursor: Answer | None = None
-    profile_opening: Answer | None = None
     profiles: list[Json] = field(default_factory=list)
     without_event: Answer | None = None
     refused: dict[str, Answer] = field(default_factory=dict)
@@ -69,7 +76,7 @@ class Examination:
     def __init__(
         self, client: Client, config: Mapping[str, Any], say: Callable[[str], Any], today: date
     ) -> None:
-        self.client, self.config, self.say = client, config, say
+        self.client, self.say = client, say
         self.event = str(config["event_name"])
         self.start = datetime.strptime(str(int(config["start_date"])), "%Y%m%d").date()
         lookback = int(config.get("lookback_days") or 2)
@@ -103,13 +110,9 @@ class Examination:
         """Events and user properties of the account"""
         self.seen.schema = self._ask("event_schema")
         if self.seen.schema.http in (401, 403):
-            raise PermissionError
-        if (
-            self.seen.schema.ok
-            and "events" in self.seen.schema.page
-            and not self.seen.schema.page["events"]
-        ):
-            raise LookupError
+            raise RefusedError
+        if self.seen.schema.page.get("events") == []:
+            raise NoEventError
         self.seen.properties = self._ask("user_properties")
 
     def _count(
@@ -141,16 +144,14 @@ class Examination:
         while cursor and len(self.seen.pages) < PAGES_READ:
             page = self._ask("events", "page", token=cursor, event_name=self.event)
             self.seen.pages.append(page)
-            records = page.page.pop("records", None) or []
-            page.page["records"] = len(records)  # only the number is kept
-            self.seen.events += [record for record in records if isinstance(record, dict)]
+            self.seen.events += taken(page)
             cursor = page.page.get("next_cursor")
             if not cursor and page.page.get("status") == "partial":
                 cursor = page.page.get("cursor")
         self.seen.is_whole_day = bool(self.seen.pages) and not cursor and self.seen.pages[-1].ok
         if first:
             self.seen.again = self._ask("events", "page", token=first, event_name=self.event)
-            self.seen.again.page["records"] = len(self.seen.again.page.get("records") or [])
+            taken(self.seen.again)
         self._empty_range()
 
     def _is_settled(self, day: str) -> bool:
@@ -178,13 +179,11 @@ class Examination:
         """One page of profiles, and an export of profiles without an event"""
         day = (self.seen.day, self.seen.day)
         month = (self._days_ago(30), self.seen.day)
-        self.seen.profile_opening = opening = self._ask("profiles", "open", month, event_name=self.event)
+        opening = self._ask("profiles", "open", month, event_name=self.event)
         if opening.page.get("cursor"):
             token = opening.page["cursor"]
             page = self._ask("profiles", "page", token=token, event_name=self.event)
-            records = page.page.pop("records", None) or []
-            page.page["records"] = len(records)
-            self.seen.profiles = [record for record in records if isinstance(record, dict)]
+            self.seen.profiles = taken(page)
 
         def body(asked: Json) -> Json:
             fields = [{"name": "email", "operator": "exists"}]
@@ -219,6 +218,14 @@ class Examination:
             self.seen.history |= by_day(answer)
             last = first - timedelta(1)
         self.seen.is_whole_history = True
+
+
+def taken(page: Answer) -> list[Json]:
+    """The records of a page, which keeps their number alone."""
+    records = page.page.get("records")
+    records = records if isinstance(records, list) else []
+    page.page["records"] = len(records)
+    return [record for record in records if isinstance(record, dict)]
 
 
 def by_day(answer: Answer) -> dict[str, int]:

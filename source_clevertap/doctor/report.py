@@ -12,6 +12,7 @@ from source_clevertap.doctor.assumptions import (
     ASSUMPTIONS,
     CONFIRMED,
     DIFFERS,
+    LARGEST_PAGE,
     NOT_SEEN,
     set_offset,
     shown_offset,
@@ -44,7 +45,6 @@ WORDS = (  # CleverTap's own, for errors
     "unknown error",
     "invalid group",
 )
-PAGE_ROWS = 4991
 
 
 def known_keys(schemas: Mapping[str, Any]) -> set[str]:
@@ -142,12 +142,12 @@ def advice(examination: Examination) -> Iterator[str]:
     counts = {day: count for day, count in {**seen.history, **seen.daily}.items() if count}
     if counts:
         page_seconds = max(took) if took else 1.0
-        dense = max(counts.values()) / PAGE_ROWS * page_seconds
+        dense = max(counts.values()) / LARGEST_PAGE * page_seconds
         days = max(2, min(30, int(3600 / max(dense, 1))))
         yield f"slice_days: {days} keeps an export of the event under an hour (cursors live for four)."
     if counts and seen.is_whole_history:
         rows, span = sum(counts.values()), (seen.today - examination.start).days + 1
-        minutes = (rows / PAGE_ROWS + span / days) * page_seconds / 3 / 60
+        minutes = (rows / LARGEST_PAGE + span / days) * page_seconds / 3 / 60
         yield (
             f"First sync of the event: {rows:,} rows since {min(counts)}, the first day with data; "
             f"about {max(1, round(minutes))} minutes."
