@@ -13,7 +13,6 @@ FAULTS: dict[str, tuple[Fault, ...]] = {
     "none": (),
     "all events": (),  # some are refused
     "a page not ready": (Fault("not_ready", 5, 1),),
-    "third pages refused": (Fault("unauthorized", None, 2),),  # at once: no patience, no clock
 }
 
 
