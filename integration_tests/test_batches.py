@@ -13,6 +13,7 @@ FAULTS: dict[str, tuple[Fault, ...]] = {
     "none": (),
     "all events": (),  # some are refused
     "a page not ready": (Fault("not_ready", 5, 1),),
+    "third pages refused": (Fault("unauthorized", None, 2),),  # at once: no patience, no clock
 }
 
 
@@ -40,7 +41,7 @@ def told(output: Output) -> Json:
         for name, records in output.by_stream.items()
     }
     logged = sorted(log["message"] for log in output.logs if log["message"].startswith("Read "))
-    errors = sorted(error["message"] for error in output.errors)
+    errors = sorted(error["failure_type"] for error in output.errors)  # texts name port and cursor
     return {
         "exit code": output.exit_code,
         "rows": rows,
