@@ -150,3 +150,11 @@ def test_the_documents_name_every_setting_and_every_stream() -> None:
     assert first_column("docs/settings.md") == set(SETTINGS) - {"base_url", "checking"}
     assert first_column("docs/streams.md") == streams
     assert first_column("README.md") >= streams
+
+
+def test_each_unusual_behavior_says_why_it_matters_in_three_sentences_at_most() -> None:
+    items = re.split(r"^\d+\. ", (ROOT / "BEHAVIOR.md").read_text(), flags=re.M)[1:]
+    for item in items:
+        text = re.sub(r"\n##.*", "", item, flags=re.S).replace("*", "")
+        assert "Why this matters: " in " ".join(text.split())
+        assert len(re.findall(r"[.!?](?:\s|$)", text)) <= 3, text
