@@ -1,7 +1,7 @@
 """What manifest.yaml cannot say about CleverTap, in the order in which data flows.
 
-One instance of a class serves all slices of a stream, on three threads: nothing about a slice is kept on
-`self`. The docstring of a class speaks for the methods that the CDK calls. This file is pasted into the
+One instance of a class serves all slices of a stream, on three threads: nothing about a slice is stored
+on `self`. A class docstring covers the methods that the CDK calls. This file is pasted into the
 Connector Builder: ASCII only, no backslash, no relative import.
 """
 
@@ -34,16 +34,16 @@ from airbyte_cdk.utils.airbyte_secrets_utils import add_to_secrets
 
 try:
     from airbyte_cdk.sources.streams.http import request_window_split_exception as window_split
-except ImportError:  # the CDK of today's Builder, 7.23.8, cannot split a window
+except ImportError:  # CDKs before 7.32 cannot split a window
     window_split = None  # type: ignore[assignment]
 
 LOGGER = logging.getLogger("airbyte")
 Json = dict[str, Any]
 
 
-# What a thread keeps while it reads one export, from the POST that opens it to its last page: the body
-# of the POST, the cursors seen, the reopenings, the duplicates. The CDK reads a slice on one thread. (It
-# shares the extra_fields of a slice between all windows of a partition, and keeps them to the end.)
+# What belongs to the export that this thread reads: the body of its POST, the cursors seen, how often it
+# was created again, its duplicate events. The CDK reads a slice on one thread, but it shares the
+# extra_fields of a slice between all windows of a partition and keeps them to the end of the stream.
 CURRENT_EXPORT = threading.local()
 
 
@@ -58,39 +58,39 @@ def evaluate(template: str, config: cdk.Config, parameters: Mapping[str, Any] | 
 
 
 def project_zone(config: cdk.Config) -> ZoneInfo:
-    """The project's time zone, from the data that comes with pytz: an image may have none."""
+    """The project's time zone, from the data in pytz, because an image may have no tzdata."""
     name = config.get("timezone") or "UTC"
     return ZoneInfo.from_file(pytz.open_resource(name), key=name)  # type: ignore[attr-defined]
 
 
 def today(config: cdk.Config) -> date:
-    """The day in the project's time zone."""
+    """Today's date in the project's time zone."""
     return datetime.now(project_zone(config)).date()
 
 
 def to_date(day: int) -> date:
-    """The date of a day like 20220101. Raises ValueError if it is none."""
+    """The date of a day like 20220101. Raises ValueError if it is not a valid date."""
     return datetime.strptime(str(int(day)), "%Y%m%d").date()
 
 
 def describe(stream: str, body: bytes | str | None) -> str:
-    """The stream of a request, and the event, campaign and dates in its body, for messages."""
-    asked, parts = json.loads(body or "{}"), [f"Stream {stream}"]
-    for form in ("event '{event_name}'", "campaign {id}", "{from} to {to}"):
+    """Names the stream of a request, and the event, campaign and dates in its body, for a message."""
+    request, parts = json.loads(body or "{}"), [f"Stream {stream}"]
+    for part in ("event '{event_name}'", "campaign {id}", "{from} to {to}"):
         with suppress(KeyError):
-            parts.append(form.format_map(asked))
+            parts.append(part.format_map(request))
     return ", ".join(parts)
 
 
-# A table for translate(): a digit or minus is 0, what precedes a number is a colon.
+# For bytes.translate(): maps digits and minus to 0, and whatever can precede a number to a colon.
 CLASSES = bytes(48 if b in b"-0123456789" else 58 if b < 33 or b in b":,[" else 120 for b in range(256))
 BACKSLASH, NUL, REPLACEMENT = bytes([92]), chr(0), chr(0xFFFD)
 
 
 def is_inexact(body: bytes) -> bool:
-    """Whether a body may hold integers beyond 64 bits, which orjson makes floats of, or NUL.
+    """Whether a body may contain NUL, or integers beyond 64 bits, which orjson turns into floats.
 
-    (A regular expression takes ten times as long.)
+    A regular expression takes ten times as long.
     """
     pieces = (body[start : start + 2**18 + 20] for start in range(0, len(body), 2**18))
     has_nul = BACKSLASH in body and BACKSLASH + b"u0000" in body
@@ -98,7 +98,7 @@ def is_inexact(body: bytes) -> bool:
 
 
 def number(digits: str) -> Any:
-    """An int or a float; text where 64 bits or a double cannot hold it."""
+    """An int or a float, or the text itself if it exceeds 64 bits or a double."""
     if digits.lstrip("-").isdecimal():
         value = int(digits) if len(digits) <= 20 else 2**64
         return value if -(2**63) <= value < 2**64 else digits
@@ -106,7 +106,7 @@ def number(digits: str) -> Any:
 
 
 def clean(value: Any) -> Any:
-    """The value with U+FFFD for NUL, which Postgres cannot hold, and for half a surrogate pair."""
+    """Replaces NUL, which Postgres rejects, and half of a surrogate pair by U+FFFD, at any depth."""
     if isinstance(value, str):
         whole = value.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
         return whole.replace(NUL, REPLACEMENT)
@@ -116,10 +116,10 @@ def clean(value: Any) -> Any:
 
 
 def decode_body(response: requests.Response) -> Json | None:
-    """The JSON object in a response's body, None where there is none. A `message` is treated as `error`.
+    """Returns the JSON object in a response's body, or None. A `message` is treated as an `error`.
 
-    A page has up to 30 MB: it is decoded once and kept on the response. What orjson refuses (half a
-    surrogate pair, which apps leave in names that they cut, or 1e400) or changes is decoded by Python.
+    A page has up to 30 MB, so it is decoded once and kept on the response. The json module decodes what
+    orjson alters or rejects (half of a surrogate pair, which apps leave when they truncate names).
     """
     kept = vars(response)
     if "page" not in kept:
@@ -133,14 +133,16 @@ def decode_body(response: requests.Response) -> Json | None:
             body = response.content
             page = None if is_inexact(body) else orjson.loads(body)
         except requests.RequestException:
-            response._content = b""  # the log of a test read looks at the body again
+            response._content = b""  # the log of a test read accesses the body again
         except orjson.JSONDecodeError:
             pass
         if page is None and body:
             with suppress(ValueError, RecursionError):
                 found = json.loads(body, parse_int=number, parse_float=number, parse_constant=int)
                 page = clean(found)
-                response._content = orjson.dumps(page)  # what the stock decoder cannot read is {} to it
+                response._content = orjson.dumps(
+                    page
+                )  # the CDK's JsonDecoder returns {} for what it rejects
         kept["page"] = page if isinstance(page, dict) else None
         if isinstance(page, dict):
             page["error"] = page.get("error") or page.get("message")
@@ -149,17 +151,17 @@ def decode_body(response: requests.Response) -> Json | None:
 
 @dataclass
 class EventPartitionRouter(ListPartitionRouter):
-    """Partitions {event_name, start_date} of a stream that is read by event.
+    """Yields a partition {event_name, start_date} for each event.
 
     `values` are the events that the user typed. With the setting all_events, a stream that
-    `takes_all_events` reads those of CleverTap's schema (`event_schema`) less excluded_event_names. When
-    start_date is moved back, the state knows no such partition, and the event is read again.
+    `takes_all_events` reads those of CleverTap's schema (`event_schema`) except excluded_event_names.
+    start_date is part of the partition, so that an earlier one reads the event again.
 
-    The stream state, kept as parent_state, is {"complete": {event: last day read}}. The cursors beside
-    it move with records alone: an event that nobody raises would be read from start_date each time. An
-    event that CleverTap refuses is left out: should it be allowed one day, it is read from the start.
+    The state, stored as parent_state, is {"complete": {event: last day read}}: cursors advance with
+    records only, and an event that nobody raises would be read from start_date each time. Events that
+    CleverTap refuses are not in it: one that is allowed later is read from start_date.
 
-    Raises config_error if no event is left to read, or all are refused.
+    Raises config_error if there are no events to read, or CleverTap refuses all of them.
     """
 
     event_schema: cdk.HttpRequester | None = None
@@ -170,7 +172,7 @@ class EventPartitionRouter(ListPartitionRouter):
         all_events = self.takes_all_events and self.config.get("all_events") is True
         self._names = self._names_of_schema() if all_events else list(dict.fromkeys(self.values))
         self._through = min(today(self.config), to_date(self.config.get("end_date") or 99991231))
-        self._allowed: dict[str, bool] = {}  # by event; TwoStepRequester fills it
+        self._allowed: dict[str, bool] = {}  # by event, filled by TwoStepRequester
         for name in self._names:
             partition = {"event_name": name, "start_date": int(self.config["start_date"])}
             extra = {"allowed": self._allowed}
@@ -179,13 +181,13 @@ class EventPartitionRouter(ListPartitionRouter):
 
     def get_stream_state(self) -> Mapping[str, Any] | None:
         if not self._all_sliced:
-            return None  # the CDK asks with each slice, and again when all are read
+            return None  # the CDK calls this after each slice, and again when all are read
         refused = sorted(name for name, allowed in self._allowed.items() if not allowed)
         message = f"CleverTap refuses {len(refused)} of {len(self._names)} events: {', '.join(refused)}."
         if refused and len(refused) == len(self._names):
             raise error(message, "config_error")
         if refused:
-            LOGGER.warning(f"{message} They are skipped; excluded_event_names can leave them out.")
+            LOGGER.warning(f"{message} They are skipped. Add them to excluded_event_names.")
         return {"complete": {n: str(self._through) for n in self._names if n not in refused}}
 
     def _names_of_schema(self) -> list[str]:
@@ -194,22 +196,23 @@ class EventPartitionRouter(ListPartitionRouter):
         names = dict.fromkeys(event["name"] for event in page["events"])
         left = [name for name in names if name not in (self.config.get("excluded_event_names") or ())]
         if not left:
-            raise error(f"excluded_event_names leaves none of {len(names)} events.", "config_error")
+            raise error(f"excluded_event_names excludes all {len(names)} events.", "config_error")
         return left
 
 
 @dataclass
 class TwoStepRequester:
-    """Opens an export or a count by POST (`create_requester`), and pages through it by GET.
+    """Creates an export or a count by POST (`create_requester`) and reads its pages by GET.
 
-    The page token is the cursor. CleverTap ends an export after hours: a dead cursor (the manifest's
-    RESET_PAGINATION) opens it again. If that dies, too, the window is halved, down to a day, where the
-    CDK can do that; otherwise it is opened again, `max_reopenings` times in all. Rows already read come
-    again, with the same keys. filters_setting: the setting whose JSON joins the body of the POST.
+    The page token is the cursor or req_id. Cursors expire after hours; the manifest's RESET_PAGINATION
+    then makes this class create the export again. If it expires again, the window is split, down to one
+    day; at one day, or if the CDK cannot split windows, the export is created up to `max_recreations`
+    times. Records that were already read are emitted again, with the same primary keys.
+    filters_setting: the setting whose JSON is added to the body of the POST.
 
-    Returns None for an event known to be refused. Raises system_error for a cursor that comes twice (it
-    would page for ever), and transient_error if the last opening has died, too, or if an event is
-    allowed in one window and refused in another: rows would be missing.
+    Returns None for an event that CleverTap refused before. Raises system_error for a cursor that comes
+    twice (pagination would never end), transient_error if the export expires too often, or if an event
+    is allowed in one window and refused in another (records would be missing).
     """
 
     create_requester: cdk.HttpRequester
@@ -217,10 +220,10 @@ class TwoStepRequester:
     config: cdk.Config
     name: str
     filters_setting: str = ""
-    max_reopenings: int = 5
+    max_recreations: int = 5
 
     def __post_init__(self) -> None:
-        # The CDK asks for both when it builds the paginator. It prints bodies that are not streamed.
+        # The paginator needs both methods. The CDK logs the bodies of responses that are not streamed.
         self.get_url = self.create_requester.get_url
         self.get_url_base = self.create_requester.get_url_base
         self.create_requester.stream_response = self.page_requester.stream_response = True
@@ -230,30 +233,30 @@ class TwoStepRequester:
     ) -> requests.Response | None:
         request = {"stream_slice": stream_slice, "log_formatter": log_formatter}
         if not next_page_token:
-            CURRENT_EXPORT.reopened = 0
-            return self._open(request)
+            CURRENT_EXPORT.recreations = 0
+            return self._create(request)
         where, cursor = describe(self.name, CURRENT_EXPORT.body), str(next_page_token["next_page_token"])
         if cursor in CURRENT_EXPORT.cursors:
-            message = "CleverTap sent the same cursor twice in one export, so its end cannot be reached."
-            advice = "Sync again; if it happens again, tell CleverTap support."
+            message = "CleverTap returned the same cursor twice, so the export would never end."
+            advice = "Sync again. If it persists, contact CleverTap support."
             raise error(f"{where}: {message} {advice}", "system_error")
         CURRENT_EXPORT.cursors.add(cursor)
         try:
             return self.page_requester.send_request(next_page_token=next_page_token, **request)
         except PaginationResetRequiredException:
             first_day, last_day = stream_slice.cursor_slice.values()
-            if CURRENT_EXPORT.reopened and first_day != last_day and window_split:
+            if CURRENT_EXPORT.recreations and first_day != last_day and window_split:
                 raise window_split.RequestWindowSplitRequiredException(stream_name=self.name) from None
-        if CURRENT_EXPORT.reopened >= self.max_reopenings:
-            message = f"CleverTap ended the export {self.max_reopenings + 1} times before its last page."
-            advice = "Sync again later; if it happens again, set slice_days lower, or read fewer days."
+        if CURRENT_EXPORT.recreations >= self.max_recreations:
+            message = f"The cursor expired {self.max_recreations + 1} times before the last page."
+            advice = "Sync again later. If it persists, lower slice_days or read fewer days."
             raise error(f"{where}: {message} {advice}")
-        CURRENT_EXPORT.reopened += 1
-        message = "CleverTap ended the export before its last page; it is opened again."
-        LOGGER.warning(f"{where}: {message} Rows already read come again, with the same keys.")
-        return self._open(request)
+        CURRENT_EXPORT.recreations += 1
+        message = "The cursor expired before the last page, so the export is created again."
+        LOGGER.warning(f"{where}: {message} Records are emitted again, with the same primary keys.")
+        return self._create(request)
 
-    def _open(self, request: Json) -> requests.Response | None:
+    def _create(self, request: Json) -> requests.Response | None:
         event = request["stream_slice"]["event_name"]
         allowed: dict[str, bool] = request["stream_slice"].extra_fields["allowed"]
         if allowed.get(event) is False:
@@ -263,50 +266,44 @@ class TwoStepRequester:
         if response is not None:
             CURRENT_EXPORT.body, CURRENT_EXPORT.cursors = response.request.body, set()
             CURRENT_EXPORT.duplicates = {}
-            is_allowed = not (decode_body(response) or {}).get("error")  # the manifest's IGNORE passes
+            is_allowed = not (decode_body(response) or {}).get("error")  # the action IGNORE returns it
             if allowed.setdefault(event, is_allowed) != is_allowed:
                 where = describe(self.name, response.request.body)
-                raise error(f"{where}: CleverTap allowed and refused the event in one sync. Sync again.")
+                message = "CleverTap allowed and then refused the export of this event, or the reverse."
+                raise error(f"{where}: {message} Sync again.")
         return response
-
-
-LASTING = {  # network faults that do not pass by themselves, by what stands in the exception
-    "CERTIFICATE_VERIFY_FAILED": "The certificate of CleverTap, or of a proxy before it, is not "
-    "trusted. Add the authority that signed it to the file that REQUESTS_CA_BUNDLE names.",
-    "407 Proxy": "The proxy asks for a user and a password (407). Put them into HTTPS_PROXY: "
-    "http://user:password@host:port.",
-    "InvalidProxyURL": "The address of the proxy cannot be used. Write HTTPS_PROXY as http://host:port.",
-    "InvalidSchema": "The proxy has a scheme that cannot be used. Write HTTPS_PROXY as http://host:port.",
-}
 
 
 @dataclass
 class CleverTapErrorHandler(DefaultErrorHandler):
-    """Tells a complete response from a failure by its body, and paces the retries.
+    """Decides by its body whether a response is complete, and how long to wait before a retry.
 
-    HTTP 200 says nothing: failures, "not ready yet" and unreadable bodies come with it. Only
-    `is_complete` makes a request a success. All else goes through the manifest's `response_filters`,
-    first match wins; what none of them knows is retried. In place of the body, which logs would print,
-    they see `status`, `error`, `code`, `http_status`, and `is_first`: nothing has succeeded yet.
+    CleverTap returns errors, "not ready yet" and unreadable bodies with HTTP 200. A request succeeds
+    only if `is_complete`. Other responses go through the manifest's `response_filters`: the first match
+    wins, and without one the request is retried. In place of the body, which would be logged, a filter
+    gets `status`, `error`, `code`, `http_status` and `is_first` (no request has succeeded yet).
 
-    answer_key, answer_type: where the rows of a response lie, in a "list" or an "object". The key may be
-        missing where there are no rows, if `answer_is_optional`.
-    page_parameter: "cursor" for an export, "req_id" for a count, "" where there are no two steps.
-    first_filters: filters that come before the others, if `first_filters_if` is true.
-    waits: for each response action that retries, the first and the longest wait in seconds.
-    max_wait_minutes: how long a request is retried, and all of them, when none succeeds. (A first sync
-        of 78 windows would outlast an outage by hours.)
+    records_key, records_type: the key of the records, and whether it holds a "list" or an "object".
+    records_optional: whether the key may be missing if there are no records.
+    page_parameter: "cursor" for an export, "req_id" for a count, "" for a stream without two steps.
+    first_filters: filters that precede the others if `first_filters_if` is true.
+    network_errors: messages by a part of the exception, for faults of the network that retries do not
+        mend.
+    waits: the first and the longest wait in seconds, for each response action that retries.
+    max_wait_minutes: how long a request is retried. It is also how long all requests of a stream are
+        retried while none succeeds: 78 windows would otherwise outlast an outage by hours.
 
-    Raises config_error (`check_config`) where it is built: every request of every stream has one.
+    Raises config_error (`check_config`) when it is built, because every request has an error handler.
     """
 
     name: str = ""
-    answer_key: str = "records"
-    answer_type: str = "list"
-    answer_is_optional: bool = False
+    records_key: str = "records"
+    records_type: str = "list"
+    records_optional: bool = False
     page_parameter: str = ""
     first_filters: list[Any] = field(default_factory=list)
     first_filters_if: str = "{{ True }}"
+    network_errors: Mapping[str, str] = field(default_factory=dict)
     waits: Mapping[str, list[int]] = field(default_factory=dict)
     max_wait_minutes: str = "20"
     max_retries: int | str | None = 1_000_000
@@ -315,7 +312,7 @@ class CleverTapErrorHandler(DefaultErrorHandler):
     def __post_init__(self, parameters: Mapping[str, Any]) -> None:
         check_config(self.config)
         super().__post_init__(parameters or {})
-        # The CDK masks a secret as it was typed, and prints headers with quotes and such escaped.
+        # The CDK masks secrets as typed, but logs headers with quotes and other characters escaped.
         printed = repr(self.config["passcode"])[1:-1]
         add_to_secrets(printed)
         add_to_secrets(json.dumps(printed)[1:-1])
@@ -323,8 +320,8 @@ class CleverTapErrorHandler(DefaultErrorHandler):
             self.response_filters = [*self.first_filters, *(self.response_filters or [])]
         self._max_wait = 60 * float(evaluate(str(self.max_wait_minutes), self.config))
         self._is_first, self._failing_since = True, 0.0
-        self._request = threading.local()  # all attempts of one request run on one thread
-        self.backoff_strategies = [self]  # type: ignore[list-item]  # the CDK asks these, not us
+        self._request = threading.local()  # the attempts of a request run on one thread
+        self.backoff_strategies = [self]  # type: ignore[list-item]  # the CDK calls their backoff_time
 
     def interpret_response(self, response_or_exception: Any) -> ErrorResolution:
         is_response = isinstance(response_or_exception, requests.Response)
@@ -333,38 +330,38 @@ class CleverTapErrorHandler(DefaultErrorHandler):
             return ErrorResolution(ResponseAction.SUCCESS)
         resolution = self._resolve(response_or_exception)
         if resolution.response_action.name not in self.waits:  # type: ignore[union-attr]
-            self._failing_since = 0.0  # CleverTap is there, and says what it means
+            self._failing_since = 0.0  # a definite response, so CleverTap is up
         if resolution.response_action == ResponseAction.IGNORE and resolution.error_message:
             LOGGER.warning(resolution.error_message)
         return resolution
 
     def is_complete(self, response: requests.Response) -> bool:
-        """Whether a response is a whole page or a whole answer."""
-        page, opens = decode_body(response), response.request.method == "POST"
+        """Whether a response is a complete page, count, list, or created export."""
+        page, creates = decode_body(response), response.request.method == "POST"
         if page is None or response.status_code != 200 or response.history or page["error"]:
             return False
-        if str(page.get("code")) in ("1", "2"):  # throttled, not ready: whatever the status says
+        if str(page.get("code")) in ("1", "2"):  # throttled or not ready, whatever the status says
             return False
-        rows, status = page.get(self.answer_key), page.get("status")
+        rows, status = page.get(self.records_key), page.get("status")
         is_export, is_count = self.page_parameter == "cursor", self.page_parameter == "req_id"
-        if rows is not None and not isinstance(rows, list if self.answer_type == "list" else dict):
+        if rows is not None and not isinstance(rows, list if self.records_type == "list" else dict):
             return False
         cursors = [page.get("next_cursor"), page.get("cursor")]
         if not all(isinstance(cursor, (str, type(None))) for cursor in cursors):
-            return False  # 0 or {} is no end
+            return False  # 0 or {} does not mean that there is no next page
         if not rows or (is_export and not any(cursors)):
-            # Should CleverTap rename records or next_cursor, an export must not end as if it were empty.
-            known = (self.answer_key, "next_cursor", "cursor", "previous_cursor", "error", "message")
+            # If CleverTap renames records or next_cursor, this must not look like an empty last page.
+            known = (self.records_key, "next_cursor", "cursor", "previous_cursor", "error", "message")
             unknown = [value for name, value in page.items() if name not in known and value]
             if any(isinstance(v, list) or (isinstance(v, str) and len(v) > 200) for v in unknown):
                 return False
         if status == "partial":
-            return any(cursors) if is_export else is_count and opens and bool(page.get("req_id"))
+            return any(cursors) if is_export else is_count and creates and bool(page.get("req_id"))
         if is_export:
-            return status == "success" and (any(cursors) or not opens)
-        if status is None and self.answer_type == "list":  # of events, properties, content blocks
+            return status == "success" and (any(cursors) or not creates)
+        if status is None and self.records_type == "list":  # events, properties and content blocks
             return rows is not None
-        return status == "success" and (rows is not None or self.answer_is_optional)
+        return status == "success" and (rows is not None or self.records_optional)
 
     def _resolve(self, failure: requests.Response | Exception) -> ErrorResolution:
         resolution = ErrorResolution(
@@ -373,8 +370,8 @@ class CleverTapErrorHandler(DefaultErrorHandler):
             f"CleverTap could not be reached, or the request was redirected ({type(failure).__name__}). "
             "Check the network, and any proxy or sign-in page, between Airbyte and CleverTap.",
         )
-        for sign, message in LASTING.items():
-            if isinstance(failure, requests.RequestException) and sign in repr(failure):
+        for part, message in self.network_errors.items():
+            if isinstance(failure, requests.RequestException) and part in repr(failure):
                 config_error = cdk.FailureType.config_error
                 resolution = ErrorResolution(ResponseAction.FAIL, config_error, message)
         if isinstance(failure, requests.Response):
@@ -383,7 +380,7 @@ class CleverTapErrorHandler(DefaultErrorHandler):
             seen |= {"error": str(page["error"])[:300]} if page.get("error") else {}
             seen |= {"http_status": failure.status_code, "is_first": self._is_first}
             failure.json = lambda **_: seen  # type: ignore[method-assign]
-            matches = (known.matches(failure) for known in self.response_filters or ())
+            matches = (each.matches(failure) for each in self.response_filters or ())
             resolution = next(filter(None, matches), resolution)
         if resolution.response_action.name in self.waits:  # type: ignore[union-attr]
             resolution.failure_type = cdk.FailureType.transient_error
@@ -402,16 +399,17 @@ class CleverTapErrorHandler(DefaultErrorHandler):
             raise error(f"{resolution.error_message} (Gave up after {self._max_wait / 60:g} minutes.)")
         first, longest = self.waits[resolution.response_action.name]  # type: ignore[union-attr]
         wait = min(first * 2 ** max(attempt_count - 1, 0), longest)
-        LOGGER.info(f"{resolution.error_message} It is retried in {wait} s.")
-        return float(wait - 1)  # the CDK adds one
+        LOGGER.info(f"{resolution.error_message} Retrying in {wait} s.")
+        return float(wait - 1)  # the CDK adds one second
 
 
 @dataclass
 class CursorPaginationStrategy(cdk.PaginationStrategy):
-    """Follows an export from cursor to cursor until a page brings none, or a count by its req_id.
+    """Returns the cursor of the next page of an export, the req_id of a count, or None at the end.
 
-    Short and empty pages are ordinary (an account's data lies in 23 shards): only the missing cursor is
-    the end. stop_if: a template; a connection check opens an export and does not read it.
+    A short or empty page is not the last one, because an account's data is spread over 23 shards: only a
+    missing cursor ends an export. stop_if: a template that is true for a connection check, which creates
+    an export without reading it.
     """
 
     config: cdk.Config
@@ -423,7 +421,7 @@ class CursorPaginationStrategy(cdk.PaginationStrategy):
 
     def next_page_token(self, response: requests.Response, *_: Any, **__: Any) -> Any:
         page = decode_body(response) or {}
-        # One client sees the next cursor in `cursor`, and the status "partial".
+        # One client saw pages with the status "partial" and the next cursor in `cursor`.
         cursor = page.get("next_cursor") or page.get("cursor")
         req_id = page.get("req_id") if page.get("status") == "partial" else None
         return None if evaluate(self.stop_if, self.config) is True else cursor or req_id
@@ -431,9 +429,9 @@ class CursorPaginationStrategy(cdk.PaginationStrategy):
 
 @dataclass
 class ExportExtractor(cdk.RecordExtractor):
-    """The `records` of a page; none where the key is missing (an export without data has none).
+    """Yields the `records` of a page. An export without data has no such key.
 
-    Each is released as it is taken. (DpathExtractor walks the whole page, and holds it to the end.)
+    Each record is released once it is yielded; DpathExtractor keeps the whole page in memory.
     """
 
     def extract_records(self, response: requests.Response) -> Iterator[Json]:
@@ -446,34 +444,34 @@ class ExportExtractor(cdk.RecordExtractor):
 
 @dataclass
 class DailyCountExtractor(cdk.RecordExtractor):
-    """Rows {date, `count_field`} of a count, which CleverTap sends as an object {YYYYMMDD: count}."""
+    """Yields records {date, `count_field`} from a count, an object {YYYYMMDD: count}."""
 
-    answer_key: str
+    records_key: str
     count_field: str
 
     def extract_records(self, response: requests.Response) -> Iterator[Json]:
-        counts = (decode_body(response) or {}).get(self.answer_key) or {}
+        counts = (decode_body(response) or {}).get(self.records_key) or {}
         for day, count in sorted(counts.items()):
             yield {"date": f"{day[:4]}-{day[4:6]}-{day[6:]}", self.count_field: count}
 
 
 def digest_of(value: Any) -> bytes:
-    """The digest of a value as JSON with its keys in order; 16 bytes."""
+    """The digest of a value as JSON with sorted keys; 16 bytes."""
     return hashlib.blake2b(orjson.dumps(value, option=orjson.OPT_SORT_KEYS), digest_size=16).digest()
 
 
 @lru_cache(10_000)
 def offset_of(day: str, zone: ZoneInfo) -> timedelta | None:
-    """The offset from UTC on a day like 20221119; None if clocks change on it."""
+    """The offset from UTC on a day like 20221119; None if clocks change on that day."""
     midnight = datetime.strptime(day, "%Y%m%d").replace(tzinfo=zone)
     offsets = {(midnight + timedelta(days=days)).utcoffset() for days in (0, 1)}
     return offsets.pop() if len(offsets) == 1 else None
 
 
 def utc_time(ts: Any, zone: ZoneInfo) -> datetime | None:
-    """The instant of a `ts` like 20221119054937 in `zone`, in UTC; None if it is not of that form.
+    """Converts a `ts` like 20221119054937 from `zone` to UTC; None if it is not a valid time.
 
-    In the hour that comes twice when summer time ends, the first is meant.
+    When clocks are set back and an hour repeats, the first one is assumed.
     """
     d = str(ts)
     if len(d) != 14 or not d.isdecimal():
@@ -492,7 +490,7 @@ def iso(instant: datetime | None) -> str | None:
 
 
 def make_text(person: Json) -> None:
-    """Makes text of identity, phone and the entries of all_identities, which come as numbers, too."""
+    """Converts identity, phone and all_identities to text, because CleverTap sends some as numbers."""
     for name in ("identity", "phone"):
         if isinstance(person.get(name), (int, float)):
             person[name] = str(person[name])
@@ -503,25 +501,25 @@ def make_text(person: Json) -> None:
 
 @dataclass
 class EventTransformation(cdk.RecordTransformation):
-    """Adds what CleverTap leaves out of an event. (As AddFields it takes ten times as long.)
+    """Adds the fields that CleverTap leaves out of an event. AddFields would take ten times as long.
 
-    event_id: the key, for CleverTap has none. A digest of account, event name, device, `ts` and
-        properties, so it is the same whenever the event is read. Duplicate events, equal in all of
-        these, have their number in the export after it: two taps in one second are two events. (Eight
-        bytes of each digest are kept, in arrays by the first two of them: 25 MB for a million records.)
-    event_name: of the slice. object_id, identity: the device's and the person's id, from `profile`.
-    event_time: `ts`, which is in the project's time zone, in UTC; None if it is no time.
-    read_through: the last day of the window, the cursor. (A device's clock may set `ts`.)
+    event_id: the primary key, because CleverTap has no ID. A digest of account, event name, device, `ts`
+        and properties, so it is the same each time the event is read. Further events that are equal in
+        all of these have a number after it: two taps in one second are two events. (Eight bytes of each
+        digest are kept per export, grouped by the first two: 25 MB for a million records.)
+    event_name: from the partition. object_id, identity: the IDs of device and user, from `profile`.
+    event_time: `ts`, which is in the project's time zone, in UTC; None if it is not a valid time.
+    read_through: the cursor, the last day of the window (`ts` depends on the device's clock).
 
-    The ids and `ts` become text. A warning says if the time zone set cannot be the project's: the
-    property CT Session Id is the epoch second at which the session began, by the same clock as `ts`.
+    IDs and `ts` become text. Logs a warning if `timezone` is not the project's: the property CT Session
+    Id is the epoch second at which a session began, by the same clock as `ts`.
     """
 
     config: cdk.Config
 
     def __post_init__(self) -> None:
         self._account, self._zone = self.config["account_id"], project_zone(self.config)
-        self._distances: list[float] = []  # of the first events of a read to their sessions, in seconds
+        self._distances: list[float] = []  # seconds from session start to event, for the first events
 
     def transform(self, record: Json, *_: Any, stream_slice: Any = None, **__: Any) -> None:
         profile, ts, event = record.get("profile"), record.get("ts"), stream_slice["event_name"]
@@ -546,34 +544,31 @@ class EventTransformation(cdk.RecordTransformation):
             self._compare(instant, str(properties.get("CT Session Id")))
 
     def _compare(self, instant: datetime, session: str) -> None:
-        """Warns after 50 events if their sessions began in another time zone than the one set."""
+        """Logs a warning after 50 events if their sessions began in another time zone."""
         if len(session) != 10 or not session.isdecimal():
             return
         distance = instant.replace(tzinfo=timezone.utc).timestamp() - int(session)
-        if abs(distance) > 26 * 3600:  # no two zones are farther apart
-            return
-        self._distances.append(distance)
-        nearest = min(self._distances)
+        if abs(distance) <= 26 * 3600:  # no two time zones are farther apart
+            self._distances.append(distance)
+        nearest = min(self._distances, default=0)
         if len(self._distances) == 50 and not -15 * 60 <= nearest <= 45 * 60:
-            local = instant.replace(tzinfo=timezone.utc).astimezone(self._zone)
-            offset = local.utcoffset() or timedelta()
-            minutes = (offset.total_seconds() + nearest) // 900 * 15
-            shown = f"{'-' if minutes < 0 else '+'}{abs(minutes) // 60:.0f}:{abs(minutes) % 60:02.0f}"
-            message = f"The sessions of 50 events show UTC{shown}, and timezone is {self._zone.key}:"
-            advice = "Compare timezone with the dashboard (Settings > Project)."
-            LOGGER.warning(f"{message} event_time is off. {advice}")
+            message = (
+                f"event_time is {nearest // 900 / 4:+g} hours off, as the sessions of 50 events show."
+            )
+            advice = "Copy it from Settings > Project in the dashboard."
+            LOGGER.warning(f"{message} timezone is not {self._zone.key}. {advice}")
 
 
 @dataclass
 class ProfileTransformation(cdk.RecordTransformation):
-    """Adds what CleverTap leaves out of a profile.
+    """Adds the fields that CleverTap leaves out of a profile.
 
-    object_id: the key. `objectId` lies on the profile, or only on its devices. A profile without any
-        takes its identity, or a digest of itself without `events`, which change: Append + Deduped
-        would keep one of all rows without a key.
-    event_name: of the slice. active_through: the last day of the window, the cursor.
+    object_id: the primary key. `objectId` is on the profile, or only on its devices. Without any it is
+        the identity, or a digest of the profile except `events`, which change. (Append + Deduped would
+        keep only one of all profiles without a key.)
+    event_name: from the partition. active_through: the cursor, the last day of the window.
 
-    The ids become text.
+    IDs become text.
     """
 
     def transform(self, record: Json, *_: Any, stream_slice: Any = None, **__: Any) -> None:
@@ -592,7 +587,7 @@ class ProfileTransformation(cdk.RecordTransformation):
 
 @dataclass
 class MessageReportTransformation(cdk.RecordTransformation):
-    """Adds start_time: `start_date`, which is English text in the project's time zone, in UTC."""
+    """Adds start_time: `start_date`, English text in the project's time zone, converted to UTC."""
 
     config: cdk.Config
 
@@ -607,10 +602,10 @@ class MessageReportTransformation(cdk.RecordTransformation):
 
 @dataclass
 class DetailsTransformation(cdk.RecordTransformation):
-    """Moves what is not in `fields` into the object `details`.
+    """Moves all fields that are not in `fields` into the object `details`.
 
-    CleverTap's documents do not say all that these endpoints send, and a destination with typed columns
-    drops what no schema declares.
+    CleverTap's documents do not name all fields of these endpoints, and destinations with typed columns
+    drop fields that the schema does not declare.
     """
 
     fields: list[str]
@@ -625,9 +620,9 @@ class DetailsTransformation(cdk.RecordTransformation):
 class PersonalDataTransformation(cdk.RecordTransformation):
     """Drops or hashes the `pii_fields` of a profile or an event, at any depth.
 
-    Hash: HMAC-SHA-256 of the value as text, keyed with pii_salt, in hex. Equal values have equal digests
-    in both streams, whether CleverTap sends a number or a text. all_identities goes with any of the
-    values that it may hold, and so does an object_id that is the identity. All other keys stay.
+    A hash is the HMAC-SHA-256 of the value as text, keyed with pii_salt, in hex. Equal values have equal
+    hashes in both streams, whether CleverTap sends a number or text. all_identities is hidden with any
+    field whose values it holds, and so is an object_id that is the identity. Other keys do not change.
     """
 
     config: cdk.Config
@@ -635,7 +630,7 @@ class PersonalDataTransformation(cdk.RecordTransformation):
 
     def __post_init__(self) -> None:
         self._mode = self.config.get("pii_mode") or "keep"
-        self._salt = self.config.get("pii_salt") or self.config["account_id"]  # for keys in mode drop
+        self._salt = self.config.get("pii_salt") or self.config["account_id"]  # mode drop hashes keys
         self._fields = set(self.config.get("pii_fields") or self.default_fields)
         if self._fields & {"identity", "email", "phone"}:
             self._fields.add("all_identities")
@@ -669,7 +664,7 @@ class PersonalDataTransformation(cdk.RecordTransformation):
 
 @dataclass
 class LookbackStateMigration(StateMigration):
-    """Turns the state of the last sync into the state that this sync starts from.
+    """Subtracts the lookback from the saved state.
 
     With lookback_days 2 and start_date 20220101,
 
@@ -677,14 +672,15 @@ class LookbackStateMigration(StateMigration):
                      "cursor": {"read_through": "2026-02-12"}}],
          "parent_state": {"complete": {"Charged": "2026-02-12"}}}
 
-    becomes the same with the cursor {"read_through": "2026-02-10"}: the days from there on are read. A
-    stream without `event_names` has no partitions: {"read_through": "2026-02-12"}.
+    becomes the same with the cursor {"read_through": "2026-02-10"}, the first day to read. The state of
+    a stream without `event_names` has no partitions: {"read_through": "2026-02-12"}.
 
-    - Of a cursor and `complete` (`EventPartitionRouter`) the later counts.
-    - The CDK's own lookback treats the days that it reads again as read: a sync cut off loses them.
-    - An event that is new in the settings has no entry and starts at start_date. (The CDK starts it
-      where the others are.) Events that are gone, and all once start_date is moved back, are forgotten.
-    - No cursor stays after today: it may stand there after a change of the time zone.
+    - The later of the cursor and `complete` (`EventPartitionRouter`) counts.
+    - The CDK's own lookback window treats the days to be read again as read, so that a sync that fails
+      half-way loses them.
+    - An event that is new in the settings has no entry and starts at start_date; the CDK would start it
+      where the others are. Removed events are dropped, and so are all if start_date moves back.
+    - A cursor after today, which a change of timezone can leave, is set back to today.
 
     Raises config_error for a state that this connector cannot have written.
     """
@@ -695,7 +691,7 @@ class LookbackStateMigration(StateMigration):
     event_names: str = ""
 
     def __post_init__(self) -> None:
-        check_config(self.config)  # it is built before the cursor, which fails at a bad date
+        check_config(self.config)  # the cursor, which is built later, fails on an invalid date
 
     def should_migrate(self, stream_state: Mapping[str, Any]) -> bool:
         return bool(stream_state)
@@ -708,8 +704,8 @@ class LookbackStateMigration(StateMigration):
             return self._of_events(stream_state)
         except (AttributeError, KeyError, TypeError, ValueError) as cause:
             raise error(
-                f"Stream {self.name}: the saved state is not one that this connector writes. Clear the "
-                "data of the stream, then sync again.",
+                f"Stream {self.name}: the saved state was not written by this connector. Clear the "
+                "stream's data, then sync again.",
                 "config_error",
             ) from cause
 
@@ -728,9 +724,9 @@ class LookbackStateMigration(StateMigration):
         return {"use_global_cursor": False, "states": states, "parent_state": {"complete": kept}}
 
     def _cursor(self, field_name: str, *days: str) -> Mapping[str, Any]:
-        """The latest of the days less the lookback; empty if that is before start_date."""
+        """The latest of the days minus the lookback; empty if that is before start_date."""
         through, now = max(datetime.strptime(d, "%Y-%m-%d").date() for d in days), today(self.config)
-        if through > now + timedelta(2):  # clocks differ
+        if through > now + timedelta(2):  # time zones and clocks differ by less
             raise ValueError(f"{through} is in the future")
         through = min(through, now) - timedelta(int(evaluate(self.lookback_days, self.config)))
         return {field_name: str(through)} if through >= to_date(self.config["start_date"]) else {}
@@ -743,13 +739,13 @@ FILTERS = {"event_properties", "session_properties", "common_profile_properties"
 
 
 def check_config(config: cdk.Config) -> None:
-    """Raises config_error for what the spec cannot say: the calendar, and rules between settings."""
+    """Raises config_error for what the spec cannot check: dates, and rules between settings."""
     problems, days = [], {"start_date": date.min, "end_date": date.max}
     for name in days:
         try:
             days[name] = to_date(config[name]) if config.get(name) else days[name]
         except ValueError:
-            problems.append(f"{name} {config[name]} is not a date. Write it as YYYYMMDD: 20220101.")
+            problems.append(f"{name} {config[name]} is not a valid date. Example: 20220101.")
     try:
         now = today(config)
     except (OSError, ValueError):
@@ -759,19 +755,25 @@ def check_config(config: cdk.Config) -> None:
     if start > end:
         problems.append(f"start_date {start:%Y%m%d} is after end_date {end:%Y%m%d}.")
     elif start > now:
-        problems.append(f"start_date {start:%Y%m%d} is after today, {now:%Y%m%d} in the timezone set.")
-    if not BASE_URL.fullmatch(config.get("base_url") or "http://localhost"):  # the passcode goes there
-        problems.append("base_url must be https://...api.clevertap.com or http://localhost, no path.")
+        problems.append(f"start_date {start:%Y%m%d} is after today ({now:%Y%m%d} in that timezone).")
+    if not BASE_URL.fullmatch(
+        config.get("base_url") or "http://localhost"
+    ):  # the passcode is sent there
+        problems.append(
+            "base_url must be https://...api.clevertap.com or http://localhost, without a path."
+        )
     if config.get("pii_mode") == "hash" and not config.get("pii_salt"):
-        problems.append("pii_salt is missing: pii_mode hash needs one. Any long secret text will do.")
-    if not re.fullmatch("[!-~]([ -~]*[!-~])?", config["passcode"]):  # the spec would print it
-        problems.append("passcode is empty, has a space at an end, or is not ASCII. Copy it again.")
+        problems.append("pii_mode hash requires pii_salt. Any long random text will do.")
+    if not re.fullmatch("[!-~]([ -~]*[!-~])?", config["passcode"]):  # the CDK would print it
+        problems.append(
+            "passcode is empty, starts or ends with a space, or is not ASCII. Copy it again."
+        )
     for name in ("profile_filters", "event_filters"):
         try:
             known = json.loads(config.get(name) or "{}").keys() <= FILTERS
         except (ValueError, AttributeError):
             known = False
-        if not known:  # CleverTap ignores a key that it does not know, and sends more
-            problems.append(f"{name} must be a JSON object of {', '.join(sorted(FILTERS))}.")
+        if not known:  # CleverTap ignores unknown keys and returns more
+            problems.append(f"{name} must be a JSON object with keys from {', '.join(sorted(FILTERS))}.")
     if problems:
         raise error(f"Configuration: {' '.join(problems)}", "config_error")

@@ -203,8 +203,8 @@ def test_the_builder_refuses_components_where_they_are_not_allowed(
     [
         ("not_ready", "In a test read, or if a sync gave up, try again in some minutes"),
         ("throttled", "three requests at a time"),
-        ("truncated", "incomplete response"),
-        ("reset", "incomplete response"),
+        ("truncated", "invalid response"),
+        ("reset", "invalid response"),
         ("incorrect_usage", "Incorrect Usage"),
     ],
 )

@@ -120,8 +120,8 @@ def test_a_time_zone_ahead_of_the_projects_is_told_as_a_config_error() -> None:
         ({"passcode": "wrong"}, "credentials or region"),
         ({"account_id": "TEST-123-4567"}, "credentials or region"),
         ({"event_name": "app launched"}, "case-sensitive"),
-        ({"event_name": NOT_EXPORTABLE[0]}, "file exports"),
-        ({"start_date": 20220230}, "Configuration: start_date 20220230 is not a date"),
+        ({"event_name": NOT_EXPORTABLE[0]}, "S3, GCP"),
+        ({"start_date": 20220230}, "Configuration: start_date 20220230 is not a valid date"),
         ({"region": "mars1"}, "Config validation error: 'mars1' is not one of"),
     ],
 )

@@ -95,7 +95,7 @@ def test_a_feature_that_is_off_is_skipped_with_a_warning() -> None:
     assert output.by_stream["content_blocks"] == []
     assert len(output.by_stream["category_groups"]) == 7
     warned = "\n".join(told(output))
-    assert "Stream content_blocks: this feature is not enabled" in warned
+    assert "Stream content_blocks: The feature is not enabled" in warned
 
 
 @pytest.mark.parametrize("stream", STREAMS)

@@ -69,9 +69,9 @@ def test_given_no_report_yet_when_read_then_it_is_skipped_at_once(
     ("answer", "kind", "words"),
     [
         (fail("Invalid campaign id", 400, 400), "system_error", "Invalid campaign id"),
-        (fail("An unknown error occurred", 500, 500), "transient_error", "fault of its own"),
-        ({"json": {"status": "success"}}, "transient_error", "incomplete response"),
-        ({"json": {"status": "success", "result": [1]}}, "transient_error", "incomplete response"),
+        (fail("An unknown error occurred", 500, 500), "transient_error", "internal error"),
+        ({"json": {"status": "success"}}, "transient_error", "invalid response"),
+        ({"json": {"status": "success", "result": [1]}}, "transient_error", "invalid response"),
         ({"json": {"status": "partial", "req_id": 1}}, "transient_error", "still preparing"),
         (fail("Invalid Credentials", 401, 401), "config_error", "credentials or region"),
     ],

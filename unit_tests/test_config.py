@@ -230,7 +230,7 @@ def test_given_two_bad_settings_when_used_then_both_are_named(read_profiles: Rea
     output = read_profiles(config(timezone="Mars/Olympus", start_date=20221301), [empty()])
 
     assert "timezone 'Mars/Olympus' is unknown" in first_error(output)[1]
-    assert "start_date 20221301 is not a date" in first_error(output)[1]
+    assert "start_date 20221301 is not a valid date" in first_error(output)[1]
 
 
 def test_given_the_hidden_check_setting_in_a_configuration_when_read_then_it_reads_all(
@@ -247,7 +247,7 @@ def test_given_the_hidden_check_setting_in_a_configuration_when_read_then_it_rea
         (opened(), None),
         (fail("Invalid Credentials", 401, 401), "credentials or region"),
         (fail('["Invalid event : X"]', 400), "case-sensitive"),
-        (fail("Export not allowed for this event", 400, 400), "file exports"),
+        (fail("Export not allowed for this event", 400, 400), "S3, GCP"),
         (fail("Request still in progress", 2), "still preparing"),
     ],
 )

@@ -54,8 +54,8 @@ def test_given_a_feature_that_is_off_when_read_then_a_warning_says_so(
     assert first_error(output) == ("", "")
     assert rows(output) == []
     assert len(clevertap.request_history) == 1
-    warning, _ = logged(output, "not enabled for the account")  # the CDK logs it, too
-    assert warning.startswith(f"WARN: Stream {stream}: this feature")
+    warning, _ = logged(output, "not enabled for this account")  # the CDK logs it, too
+    assert warning.startswith(f"WARN: Stream {stream}: The feature")
 
 
 @pytest.mark.parametrize("answer", NOT_OFF)

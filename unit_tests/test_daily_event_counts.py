@@ -54,7 +54,7 @@ def test_given_a_count_that_always_ends_when_read_then_it_fails(
 
     assert first_error(output)[0] == "transient_error"
     asked = "Stream daily_event_counts, event 'App Launched', 20220110 to 20220110: "
-    assert first_error(output)[1].startswith(asked + "CleverTap ended the export 6 times")
+    assert first_error(output)[1].startswith(asked + "The cursor expired 6 times")
     assert len(clevertap.request_history) == 12
 
 

@@ -21,6 +21,8 @@ def in_manifest(node: Any) -> Iterator[str]:
         for key, value in node.items():
             if key in ("error_message", "failure_message"):
                 yield re.sub("{{.*?}}", GAP, value)
+            elif key == "network_errors":
+                yield from value.values()
             else:
                 yield from in_manifest(value)
     elif isinstance(node, list):
@@ -40,8 +42,6 @@ def in_components() -> Iterator[str]:
                 yield text(node.args[0])
             case ast.Assign(targets=[ast.Name(id="message" | "advice")]):
                 yield text(node.value)
-            case ast.Assign(targets=[ast.Name(id="LASTING")], value=ast.Dict() as messages):
-                yield from map(text, messages.values)
             case ast.Call(func=ast.Attribute(value=ast.Name(id="problems"))):
                 yield text(node.args[0])
 

@@ -335,7 +335,7 @@ def test_given_a_day_whose_cursor_always_dies_when_read_then_it_fails_with_advic
     output = read_events(config(**DAY), [DEAD])
 
     assert first_error(output)[0] == "transient_error"
-    assert "set slice_days lower" in first_error(output)[1]
+    assert "lower slice_days" in first_error(output)[1]
     assert "Stream events, event 'App Launched', 20221119 to 20221119" in first_error(output)[1]
     assert clevertap.call_count == 12
 
@@ -350,7 +350,7 @@ def test_given_a_cdk_that_cannot_split_when_cursors_die_then_it_opens_again_and_
     output = read_events(config(start_date=20221101, end_date=20221108), [DEAD])
 
     assert first_error(output)[0] == "transient_error"
-    assert "set slice_days lower" in first_error(output)[1]
+    assert "lower slice_days" in first_error(output)[1]
     assert clevertap.call_count == 12
     assert not any("2022-11-08" in json.dumps(state) for state in states(output))
 
@@ -423,7 +423,7 @@ def test_given_all_events_when_one_is_refused_half_way_then_the_read_fails(
     output = read_events(settings, pages, opens=opens, schema=[schema("A", "B")])
 
     assert first_error(output)[0] == "transient_error"
-    assert "allowed and refused the event in one sync" in first_error(output)[1]
+    assert "allowed and then refused" in first_error(output)[1]
 
 
 def test_given_an_event_refused_in_another_window_when_its_cursor_dies_then_that_is_no_end(
@@ -441,10 +441,10 @@ def test_given_an_event_refused_in_another_window_when_its_cursor_dies_then_that
         cursor_slice={"start_time": "2022-11-01", "end_time": "2022-11-02"},
         extra_fields={"allowed": {"A": True}},
     )
-    for name, value in (("body", None), ("cursors", set()), ("reopened", 0)):
+    for name, value in (("body", None), ("cursors", set()), ("recreations", 0)):
         monkeypatch.setattr(components.CURRENT_EXPORT, name, value, raising=False)
 
-    with pytest.raises(AirbyteTracedException, match="in one sync"):
+    with pytest.raises(AirbyteTracedException, match="allowed and then refused"):
         requester.send_request(stream_slice=window, next_page_token={"next_page_token": "c"})
 
 
@@ -474,7 +474,7 @@ def test_given_all_events_when_every_one_is_refused_then_the_read_fails(read_eve
 
 
 @pytest.mark.parametrize(
-    ("answer", "words"), [(REFUSED, "export not allowed"), (UNKNOWN, "no event of this name")]
+    ("answer", "words"), [(REFUSED, "export not allowed"), (UNKNOWN, "no event with this name")]
 )
 @pytest.mark.parametrize("stream", ["events", "profiles"])
 def test_given_a_name_that_was_typed_when_it_is_refused_then_the_read_fails(
@@ -496,15 +496,15 @@ def test_given_a_name_that_was_typed_when_it_is_refused_then_the_read_fails(
     ("answer", "kind", "words"),
     [
         (fail("Invalid Credentials", 401, 401), "config_error", "credentials or region"),
-        (fail("No", 77), "system_error", "in its own words: No"),
-        ({"json": {"status": "success"}}, "transient_error", "incomplete response"),
-        ({"json": {"events": {"name": "A"}}}, "transient_error", "incomplete response"),
+        (fail("No", 77), "system_error", "refused the request: No"),
+        ({"json": {"status": "success"}}, "transient_error", "invalid response"),
+        ({"json": {"events": {"name": "A"}}}, "transient_error", "invalid response"),
         ({"json": {"events": [{"name": "B"}, {"nom": "A"}]}}, "system_error", ""),
-        ({"json": {"events": [{"name": "B"}], "error": "no"}}, "transient_error", "incomplete response"),
+        ({"json": {"events": [{"name": "B"}], "error": "no"}}, "transient_error", "invalid response"),
         ({"json": {"status": "partial", "events": []}}, "transient_error", "still preparing"),
-        ({"text": ""}, "transient_error", "incomplete response"),
-        (schema(), "config_error", "none of 0 events"),
-        (schema("A"), "config_error", "none of 1 events"),
+        ({"text": ""}, "transient_error", "invalid response"),
+        (schema(), "config_error", "excludes all 0 events"),
+        (schema("A"), "config_error", "excludes all 1 events"),
     ],
 )
 def test_given_a_schema_that_cannot_be_used_when_read_then_it_is_never_taken_for_no_events(

@@ -180,8 +180,8 @@ def test_given_another_salt_then_all_digests_differ(read_stream: Read, salt: str
     ("settings", "told"),
     [
         ({"pii_mode": "mask"}, "'mask' is not one of"),
-        ({"pii_mode": "hash"}, "pii_salt is missing"),
-        ({"pii_mode": "hash", "pii_salt": ""}, "pii_salt is missing"),
+        ({"pii_mode": "hash"}, "requires pii_salt"),
+        ({"pii_mode": "hash", "pii_salt": ""}, "requires pii_salt"),
         ({"pii_mode": "hash", "pii_salt": 7}, "is not of type 'string'"),
         ({"pii_mode": "drop", "pii_fields": "email"}, "is not of type 'array'"),
         ({"pii_mode": "drop", "pii_fields": [""]}, "does not match"),

@@ -185,7 +185,7 @@ def test_given_a_cursor_that_always_dies_when_read_then_it_fails_as_transient(
     output = read_profiles(day, [fail("Invalid cursor", "CURSOR_INVALIDATED", http=400)])
 
     assert first_error(output)[0] == "transient_error"
-    assert "ended the export 6 times" in first_error(output)[1]
+    assert "cursor expired 6 times" in first_error(output)[1]
     assert clevertap.call_count == 12
 
 

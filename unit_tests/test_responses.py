@@ -140,7 +140,7 @@ def test_given_not_ready_when_waiting_then_the_log_says_so(read_profiles: Read) 
     output = read_profiles(config(), [NOT_READY, page()])
 
     logs = [message.log.message for message in output.logs if message.log]
-    assert any("still preparing this response" in log and "retried in 2 s" in log for log in logs)
+    assert any("still preparing this response" in log and "Retrying in 2 s" in log for log in logs)
 
 
 FINAL = [
@@ -151,7 +151,7 @@ FINAL = [
     ({"status_code": 403}, "config_error", "credentials or region"),
     (fail('["Invalid event : App launched"]', 400), "config_error", "case-sensitive"),
     (fail('["Invalid event : App launched"]', 400, 400), "config_error", "case-sensitive"),
-    (fail("Export not allowed for this event", 400, 400), "config_error", "file exports"),
+    (fail("Export not allowed for this event", 400, 400), "config_error", "S3, GCP"),
     (fail("Invalid date range", 400, 400), "config_error", "timezone"),
     (fail("bad", 4002, 400), "config_error", "timezone"),
     (fail("Incorrect Usage", 3), "system_error", "Incorrect Usage (code 3)"),
@@ -202,7 +202,7 @@ def test_given_a_dead_export_when_opening_then_it_fails(read_profiles: Read) -> 
     output = read_profiles(config(), [page()], [fail("Cursor expired", 400, 400)])
 
     assert first_error(output)[0] == "system_error"
-    assert "in its own words: Cursor expired" in first_error(output)[1]
+    assert "refused the request: Cursor expired" in first_error(output)[1]
 
 
 @pytest.mark.parametrize("opening", [True, False])

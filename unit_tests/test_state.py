@@ -409,8 +409,8 @@ def test_given_a_state_that_this_connector_cannot_have_written_when_read_then_it
     output = run_read(stream, config(), state_, debug=False)
 
     assert first_error(output)[0] == "config_error"
-    assert first_error(output)[1].startswith(f"Stream {stream}: the saved state is not one that")
-    assert "Clear the data of the stream" in first_error(output)[1]
+    assert first_error(output)[1].startswith(f"Stream {stream}: the saved state was not written by")
+    assert "Clear the stream's data" in first_error(output)[1]
     assert clevertap.request_history == []
 
 

@@ -272,9 +272,9 @@ def warned(output: Any) -> list[str]:
 @pytest.mark.parametrize(
     ("true_zone", "set_zone", "shown"),
     [
-        ("Asia/Kolkata", None, "UTC+5:30"),
-        ("UTC", "Asia/Kolkata", "UTC+0:00"),
-        ("America/New_York", "UTC", "UTC-5:00"),
+        ("Asia/Kolkata", None, "+5.5 hours"),
+        ("UTC", "Asia/Kolkata", "-5.5 hours"),
+        ("America/New_York", "UTC", "-5 hours"),
         ("Asia/Kathmandu", "Asia/Kolkata", None),  # a quarter of an hour cannot be told from a session
         ("Asia/Kolkata", "Asia/Kolkata", None),
         ("America/New_York", "America/New_York", None),

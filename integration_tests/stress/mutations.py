@@ -60,11 +60,11 @@ def a_dead_cursor_ends(original: Function) -> Function:
             return None
 
     def plant(self: Any, **request: Any) -> Any:
-        with mock.patch.object(self, "max_reopenings", 0):
+        with mock.patch.object(self, "max_recreations", 0):
             try:
                 return send_request(self, **request)
             except components.cdk.AirbyteTracedException as error:
-                if "before its last page" in str(error):
+                if "before the last page" in str(error):
                     return None
                 raise
 

@@ -181,7 +181,7 @@ MISTAKES: tuple[tuple[Json, tuple[str, ...]], ...] = (
     ({"profile_filters": "{"}, ("profile_filters", "JSON object")),
     ({"event_filters": '{"did_not": []}'}, ("event_filters", "advanced_query")),
     ({"pii_mode": "delete"}, ("'delete' is not one of", "hash")),
-    ({"pii_mode": "hash"}, ("pii_salt", "Any long secret text")),
+    ({"pii_mode": "hash"}, ("pii_salt", "Any long random text")),
     ({"pii_fields": "email"}, ("'email' is not of type 'array'",)),
     ({"pii_fields": ["object_id"]}, ("'object_id' does not match",)),
     ({"base_url": "https://in1.dashboard.clevertap.com"}, ("base_url", "api.clevertap.com")),
