@@ -201,8 +201,8 @@ def test_the_builder_refuses_components_where_they_are_not_allowed(
 @pytest.mark.parametrize(
     ("fault", "words"),
     [
-        ("not_ready", "In a test read, or if a sync gave up, try again in some minutes"),
-        ("throttled", "three requests at a time"),
+        ("not_ready", "In a test read, or if the sync gave up, try again in a few minutes"),
+        ("throttled", "three concurrent requests"),
         ("truncated", "invalid response"),
         ("reset", "invalid response"),
         ("incorrect_usage", "Incorrect Usage"),
