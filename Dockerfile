@@ -8,16 +8,16 @@ WORKDIR /airbyte/integration_code
 COPY requirements/run.txt requirements/run.txt
 RUN python -m pip install --no-cache-dir --require-hashes -r requirements/run.txt
 
-# manifest.yaml and components.py lie beside the package, as in the repository.
+# manifest.yaml and components.py are next to the package, as in the repository.
 COPY manifest.yaml components.py ./
 COPY source_clevertap source_clevertap
 RUN rm -rf source_clevertap/sandbox source_clevertap/sync.py source_clevertap/landing.py source_clevertap/questions.py \
     && python -m compileall -q components.py source_clevertap
 
-# Nothing is written to disk, so that the root file system may be read-only. (Without a /dev/shm it is /tmp.)
+# Nothing is written to disk, so the root file system can be read-only. (Without /dev/shm it is /tmp.)
 ENV TMPDIR=/dev/shm
 
-# One heap for all threads; a page of 30 MB in a mapping of its own, given back when it is freed.
+# One heap for all threads. A page of 30 MB has a mapping of its own, which is returned when it is freed.
 ENV MALLOC_ARENA_MAX=1 \
     MALLOC_MMAP_THRESHOLD_=1048576 \
     PYTHONPATH=/airbyte/integration_code \

@@ -1,7 +1,7 @@
--- Three questions that everyone asks of CleverTap's data. They run in DuckDB after `make sync`
--- (`duckdb sandbox.duckdb < examples/questions.sql`), in SQLite, and with little change elsewhere.
+-- Three common questions about CleverTap's data. The queries run in DuckDB after `make sync`
+-- (`duckdb sandbox.duckdb < examples/questions.sql`), in SQLite, and with few changes elsewhere.
 
--- 1. How many users raised which event on a day, and how often? Before login a user is a device.
+-- 1. How many users raised each event on a day, and how often? Before login, a device counts as a user.
 SELECT event_name,
        substr(CAST(ts AS VARCHAR(20)), 1, 8) AS day,
        count(DISTINCT coalesce(CAST(identity AS VARCHAR(200)), object_id)) AS users,
@@ -11,8 +11,8 @@ WHERE event_time IS NOT NULL
 GROUP BY 1, 2
 ORDER BY 1, 2;
 
--- 2. What do those who raise an event look like? Events and profiles are joined on the identity: the object id
--- is a device's, and a person may have several. Whoever never logged in has no identity, and is not in it.
+-- 2. Who raised an event? Events and profiles are joined on identity, because object_id is a device's and a user
+-- can have several devices. Users who never logged in have no identity and are not included.
 SELECT e.event_name,
        coalesce(p.email, 'no e-mail address') AS email,
        count(*) AS times,
@@ -27,7 +27,7 @@ JOIN (
 GROUP BY 1, 2
 ORDER BY times DESC, 1, 2;
 
--- 3. How many of those who got a message saw it, and how many clicked? Messages without a count are left out.
+-- 3. How many recipients of a message viewed it, and how many clicked? Messages without counts are left out.
 SELECT channel,
        count(*) AS messages,
        sum(sent) AS sent,

@@ -1,7 +1,7 @@
--- Views to start from, for the DuckDB file that `make sync` writes. `make questions` makes them first.
+-- Views for the DuckDB file that `make sync` writes. `make questions` creates them first.
 
--- Before login a person is a device: identity is empty, and object_id is the device's.
-CREATE OR REPLACE VIEW users AS -- one row for each identity: the device that was active last
+-- Before login a user is known by the device only: identity is null, object_id is the device's.
+CREATE OR REPLACE VIEW users AS -- one row per identity: the device in the latest export window
 SELECT * EXCLUDE (place)
 FROM (
     SELECT *, row_number() OVER (PARTITION BY identity ORDER BY active_through DESC, object_id) AS place
@@ -10,12 +10,12 @@ FROM (
 )
 WHERE place = 1;
 
-CREATE OR REPLACE VIEW device_users AS -- whose device is it: the identity that used it last
+CREATE OR REPLACE VIEW device_users AS -- the identity that used each device last
 SELECT object_id, max_by(identity, event_time) AS identity, max(event_time) AS last_seen
 FROM events
 GROUP BY object_id;
 
-CREATE OR REPLACE VIEW daily_active_users AS -- by the day of the project's time zone, which ts is in
+CREATE OR REPLACE VIEW daily_active_users AS -- by day in the project's time zone, like ts
 SELECT strptime(substr(CAST(ts AS VARCHAR), 1, 8), '%Y%m%d')::DATE AS day,
        count(DISTINCT coalesce(identity, object_id)) AS users,
        count(*) AS events
@@ -23,11 +23,11 @@ FROM events
 WHERE event_time IS NOT NULL
 GROUP BY 1;
 
-CREATE OR REPLACE VIEW counted_daily_users AS -- daily active users by event, as CleverTap counts them
+CREATE OR REPLACE VIEW counted_daily_users AS -- CleverTap's count of daily active users, by event
 SELECT date AS day, event_name, users
 FROM daily_event_users;
 
-CREATE OR REPLACE VIEW charges AS -- an event with typed properties: what is no number is NULL
+CREATE OR REPLACE VIEW charges AS -- an event with typed properties; values that are not numbers become NULL
 SELECT event_id,
        event_time,
        identity,

@@ -62,9 +62,9 @@ def test_a_demo_account_shows_its_zone_and_how_much_there_is(
 
     out = capsys.readouterr().out
     rows = sum(tables.daily_counts(account, "App Launched", 20220101, DEMO_DAY).values())
-    assert f"First sync of the event: {rows:,} rows since" in out
+    assert f"The first sync of the event reads {rows:,} rows since" in out
     wrong = timezone != account.timezone
-    assert ("Set timezone to the project's: the data shows UTC+5.5 hours" in out) == wrong
+    assert ("Set timezone to the project's: the data is in UTC+5.5 hours" in out) == wrong
     assert {number for number, verdict in found.items() if verdict == DIFFERS} == (
         {14} if wrong else set()
     )
@@ -230,7 +230,7 @@ def test_the_report_holds_no_value_of_the_account(tmp_path: Path) -> None:
     [
         ({"passcode": "wrong"}, None, "refused the credentials"),
         ({"base_url": "http://127.0.0.1:1"}, None, "could not be reached"),
-        ({}, on("/getSchema")(lambda page: {**page, "events": []}), "no event yet"),
+        ({}, on("/getSchema")(lambda page: {**page, "events": []}), "no events yet"),
         ({"region": "nowhere"}, None, "'nowhere' is not one of"),
         ({"timezone": "Nowhere/Land"}, None, "timezone"),
     ],

@@ -254,7 +254,7 @@ def test_what_else_goes_wrong_is_one_line(tmp_path: Path) -> None:
 
     for (code, _, errors), words in (
         (wrong, "credentials or region"),
-        (unknown, "There is no stream eventz. There are: profiles, events"),
+        (unknown, "There is no stream eventz. The streams are profiles, events"),
         (unreachable, "could not be reached"),
         (locked, "is open in another program"),
         (other, "is not a DuckDB file"),
@@ -267,10 +267,10 @@ def test_what_else_goes_wrong_is_one_line(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("options", "words"),
     [
-        ([], "No command. Type: source-clevertap"),
-        (["check", "--config", "nowhere.json"], "There is no file nowhere.json"),
+        ([], "The command is missing. Use source-clevertap"),
+        (["check", "--config", "nowhere.json"], "The file nowhere.json (--"),
         (["check", "--config", "broken.json"], "is not JSON"),
-        (["check", "--config", "list.json"], "does not hold a JSON object"),
+        (["check", "--config", "list.json"], "does not contain a JSON object"),
     ],
 )
 def test_the_connectors_command_says_what_is_wrong_with_its_files(

@@ -1,4 +1,4 @@
-"""Writes no_code/manifest.yaml: manifest.yaml with overlay.yaml laid over it."""
+"""Generates no_code/manifest.yaml from manifest.yaml and overlay.yaml."""
 
 from pathlib import Path
 from typing import Any
@@ -7,25 +7,25 @@ import yaml
 
 FOLDER = Path(__file__).resolve().parent
 HEADER = """\
-# CleverTap for Airbyte, without custom code: for Airbyte Cloud's Builder, and wherever components.py may
-# not run. Made from ../manifest.yaml, which is the better one, by `make no-code`. This one
+# CleverTap for Airbyte without custom code: for the Builder of Airbyte Cloud, and wherever components.py
+# is not allowed. Generated from ../manifest.yaml by `make no-code`. Prefer the original: this one
 #
-# - has no stream daily_event_counts (days are the keys of an object), no setting all_events (a refused
-#   event cannot be told from a refused page), no pii_mode, no event_time and no start_time;
-# - opens exports by GET (a form that CleverTap's own downloader uses, but no page documents), and treats
-#   an opening without a cursor as an export without data;
-# - starts an added event where the others stand, and goes on if start_date moves back: refresh then;
-# - gives duplicate events (same device, second and properties) one event_id;
-# - does not notice a cursor that comes twice, nor rows or a cursor under another name;
-# - follows a redirect, and sends the passcode there, too;
-# - waits ten minutes at most for one request, opens an export whose cursor died once more, splits no
-#   window, and says system_error where it gives up, or where a feature (content blocks) is off;
-# - is several times slower, and has no details: other keys of the streams without export stand beside.
+# - has no stream daily_event_counts, no setting all_events, no pii_mode, no event_time, no start_time
+#   and no details (fields that CleverTap does not document are at the top of a record);
+# - creates exports by GET, which CleverTap's own downloader does but no document describes, and treats
+#   a created export without a cursor as an export without data;
+# - starts a new event where the others are, and ignores an earlier start_date: refresh the streams then;
+# - gives events that are equal in device, second and properties the same event_id;
+# - does not detect a repeated cursor, or records and cursors under another name;
+# - follows redirects, which receive the passcode;
+# - retries a request for ten minutes at most, creates an export with an expired cursor once more, splits
+#   no windows, and returns system_error if it gives up, or if a feature (content blocks) is disabled;
+# - is several times slower.
 """
 
 
 def merge(base: dict[str, Any], overlay: dict[str, Any]) -> dict[str, Any]:
-    """`base` with `overlay` laid over it, as overlay.yaml says."""
+    """Merges `overlay` into `base`, by the rules in overlay.yaml."""
     merged = dict(base)
     for key, value in overlay.items():
         name = key.removesuffix("!")
@@ -44,7 +44,7 @@ def derive() -> str:
     manifest = merge(base, yaml.safe_load((FOLDER / "overlay.yaml").read_text()))
     definitions = manifest["definitions"]
     known = base["definitions"]["error_handler"]["response_filters"]
-    for refusal in known:  # what is throttled waits like all else: the CDK would wait for ever
+    for refusal in known:  # the CDK would retry RATE_LIMITED without end
         refusal["action"] = refusal["action"].replace("RATE_LIMITED", "RETRY")
     for name, stream in definitions["streams"].items():  # without custom transformations
         steps = stream.get("transformations", ())

@@ -1,9 +1,9 @@
-"""Records of the exports are read, converted and printed in batches, by the package alone.
+"""Reads, converts and prints the records of exports in batches. Only the package does this.
 
-More than half of the time of a read is what the CDK does with a single record: a dozen generators, a
-queue, a message, a count, a text. The classes here stand in for those of components.py, which they call
-for each record; for the CDK a batch is one record, with the cursor of its last. So its queue keeps the
-order, its cursor sees what it must, and the manifest stays as it is.
+More than half of the time of a read is what the CDK does for each record: generators, a queue, a
+message, a count, a string. The classes here replace some of components.py, and call them for each
+record. To the CDK a batch is one record that has the cursor value of its last record. The CDK's queue
+keeps the order, and its cursor and the manifest do not change.
 """
 
 import itertools
@@ -23,51 +23,51 @@ from airbyte_cdk.sources.types import Record
 
 STREAMS = ("profiles", "events")
 TRANSFORMATIONS = ("EventTransformation", "ProfileTransformation", "PersonalDataTransformation")
-RECORDS = 100  # in a batch as it is read; as it is printed, a batch has a megabyte
+RECORDS = 100  # in a batch when it is read; a batch that is printed has a megabyte
 BYTES = 1_000_000
-MILLISECONDS = 100  # a batch is printed after that, however small
-ON_THEIR_WAY = 16  # batches; the CDK's queue holds 10,000, which would be millions of records
-BATCH = "batch"  # where a record holds a batch
+MILLISECONDS = 100  # a batch is printed after this time, however small it is
+IN_QUEUE = 16  # batches; the CDK's queue would hold 10,000, which is millions of records
+BATCH = "batch"  # the key of a batch in a record
 
 
 @dataclass
 class Batch:
-    """Records as the lines that are printed, and how many they are."""
+    """The lines to print for some records, and their number."""
 
     lines: bytes
     count: int
 
 
 class SyncEndedError(Exception):
-    """Nobody prints what is read: the sync has failed, or its reader is gone."""
+    """Nothing prints the records any more, because the sync has failed or its reader is gone."""
 
 
 class Room:
-    """Room for batches between the threads that read and the one that prints."""
+    """Limits the batches between the threads that read and the one that prints."""
 
     def __init__(self) -> None:
-        self._free = threading.Semaphore(ON_THEIR_WAY)
+        self._free = threading.Semaphore(IN_QUEUE)
         self._closed = False
 
     def take(self) -> None:
-        """Waits for room for a batch. Raises SyncEndedError once the room is closed."""
+        """Waits until there is room for a batch. Raises SyncEndedError once it is closed."""
         self._free.acquire()
         if self._closed:
-            self._free.release()  # for the next that waits
+            self._free.release()  # wakes up the next thread
             raise SyncEndedError
 
     def give_back(self) -> None:
-        """A batch has been printed."""
+        """Makes room after a batch has been printed."""
         self._free.release()
 
     def close(self) -> None:
-        """Wakes up whoever waits: without this a thread would keep the process alive."""
+        """Wakes up the threads that wait, because they would keep the process alive."""
         self._closed = True
         self._free.release()
 
 
 def install(components: ModuleType) -> None:
-    """Lets the exports be read in batches: replaces classes of components.py by these, once."""
+    """Replaces classes of components.py so that exports are read in batches, once."""
     if is_installed(components):
         return
     extractor: type = components.ExportExtractor
@@ -84,7 +84,7 @@ def install(components: ModuleType) -> None:
 
 
 def is_installed(components: ModuleType) -> bool:
-    """Whether the classes of components.py read batches."""
+    """Whether `install` has been called."""
     return bool(components.ExportExtractor.__module__ == __name__)
 
 
@@ -99,13 +99,13 @@ def _of_batches(transformation: type) -> type:
 
 
 class BatchPartition(Partition):
-    """A partition whose records are handed on as the lines of a batch."""
+    """A partition that yields batches."""
 
     def __init__(self, partition: Partition, cursor_field: str, room: Room) -> None:
         self._partition, self._cursor_field, self._room = partition, cursor_field, room
 
     def read(self) -> Iterable[Record]:
-        """The batches; if the partition fails, those of the records before that, then its error."""
+        """Yields batches. If the partition fails, yields the records before the error first."""
         head = b'{"type":"RECORD","record":{"stream":%b,"data":' % orjson.dumps(self.stream_name())
         lines: list[bytes] = []
         size, started, failure, last = 0, 0, None, None
@@ -115,7 +115,7 @@ class BatchPartition(Partition):
                 tail = b',"emitted_at":%d}}\n' % now
                 started = started if lines else now
                 for data in last.data[BATCH]:
-                    if None in data.values():  # the CDK does not print these either
+                    if None in data.values():  # the CDK omits them, too
                         line = orjson.dumps({name: v for name, v in data.items() if v is not None})
                     else:
                         line = orjson.dumps(data)
@@ -148,7 +148,7 @@ class BatchPartition(Partition):
 
 
 def read_in_batches(stream: AbstractStream, room: Room) -> None:
-    """Makes a stream read its partitions as batches, if it is one of STREAMS."""
+    """Makes a stream yield batches, if it is one of STREAMS."""
     if stream.name not in STREAMS:
         return
     generate, cursor_field = stream.generate_partitions, str(stream.cursor_field)
@@ -161,6 +161,6 @@ def read_in_batches(stream: AbstractStream, room: Room) -> None:
 
 
 def batch_of(message: AirbyteMessage) -> Batch | None:
-    """The batch in a message; None if it holds none."""
+    """The batch in a message, or None."""
     batch = message.record.data.get(BATCH) if message.record else None
     return batch if isinstance(batch, Batch) else None

@@ -1,6 +1,6 @@
--- The days on which the stream events and CleverTap's own counts (daily_event_counts) differ.
--- No row: nothing is missing, and nothing is there twice. The newest day is left out, for it still moves.
--- It assumes that both streams have the same events and days, and that event_filters is empty.
+-- Returns the days on which the stream events and CleverTap's own counts (daily_event_counts) differ.
+-- No rows: nothing is missing or duplicated. The newest day is left out, because it is still growing.
+-- Both streams must have the same events and days, and event_filters must be empty.
 SELECT event_name, day, max(delivered) AS delivered, max(counted) AS counted
 FROM (
     SELECT event_name,

@@ -1,4 +1,4 @@
-"""Lands the connector's records in a DuckDB file, through dlt: with the state, and each key once."""
+"""Loads the connector's records and states into a DuckDB file with dlt, each primary key once."""
 
 import json
 import logging
@@ -34,7 +34,7 @@ FORMATS = {
 
 @dataclass
 class Stream:
-    """A stream as `discover` offers it, and what came of it in this sync."""
+    """A stream of the catalog, and its progress in this sync."""
 
     name: str
     key: list[str]
@@ -45,7 +45,7 @@ class Stream:
 
     @classmethod
     def of(cls, offered: Json) -> "Stream":
-        """From an entry of the catalog."""
+        """Creates it from an entry of the catalog."""
         properties = offered["json_schema"].get("properties", {})
         return cls(
             name=offered["name"],
@@ -56,7 +56,7 @@ class Stream:
 
 
 def column_of(schema: Json) -> tuple[str, pyarrow.DataType]:
-    """The type of a column; text where a value may be of several types."""
+    """The type of a column, which is text if values can have several types."""
     kinds = schema.get("type", [])
     kinds = [kind for kind in ([kinds] if isinstance(kinds, str) else kinds) if kind != "null"]
     if kinds == ["string"] and schema.get("format") in FORMATS:
@@ -67,16 +67,16 @@ def column_of(schema: Json) -> tuple[str, pyarrow.DataType]:
 
 
 class Landing:
-    """A DuckDB file. Rows are merged by primary key; a state is committed with the rows before it.
+    """A DuckDB file. Rows are merged by primary key, and a state is committed with the rows before it.
 
-    dlt keeps the state of the connector in its own, in the file. Its working folder, beside the file, is
-    made anew each time, so that what a killed sync left there is never treated as committed.
+    dlt stores the connector's state within its own, in the file. Its working folder next to the file is
+    created anew each time, so that what a killed sync left there is never treated as committed.
     """
 
     def __init__(self, database: Path) -> None:
         """Raises duckdb.Error if the file cannot be opened."""
         database = database.resolve()
-        duckdb.connect(str(database)).close()  # before a row is read: another program may hold it
+        duckdb.connect(str(database)).close()  # fails early if another program has opened it
         self.database, folder = database, database.with_name(f".{database.stem}-dlt")
         shutil.rmtree(folder, ignore_errors=True)
         for name, value in {
@@ -97,14 +97,14 @@ class Landing:
         self._loads: list[str] = []
 
     def states(self) -> Json:
-        """The state message of each stream that was committed last, by stream."""
+        """The last committed state message, by stream."""
         states: Json = self._pipeline.state.get("sources", {}).get("clevertap", {}).get("states", {})
         return dict(states)
 
     def commit(
         self, rows: Mapping[str, list[Json]], streams: Mapping[str, Stream], states: Json
     ) -> None:
-        """Lands rows by stream, together with states."""
+        """Loads rows by stream, together with states."""
 
         @dlt.source(name="clevertap", max_table_nesting=0)
         def chunk() -> Iterator[Any]:
@@ -129,16 +129,16 @@ class Landing:
         self._loads += info.loads_ids
 
     def query(self, sql: str) -> list[tuple[Any, ...]]:
-        """The rows that a query answers."""
+        """The rows that a query returns."""
         with duckdb.connect(str(self.database), read_only=True) as connection:
             return connection.execute(sql).fetchall()
 
     def tables(self) -> set[str]:
-        """The tables that are there."""
+        """The names of the tables."""
         return {name for (name,) in self.query("SELECT table_name FROM duckdb_tables()")}
 
     def newest(self, stream: str, columns: tuple[str, ...]) -> list[tuple[Any, ...]]:
-        """Three of the rows that came in this sync."""
+        """Three rows of this sync."""
         loads = ", ".join(f"'{load}'" for load in self._loads)
         names = ", ".join(f'"{name}"' for name in columns)
         order = "event_time" if stream == "events" else "active_through"
@@ -146,7 +146,7 @@ class Landing:
         return self.query(f"{new} ORDER BY {order} DESC NULLS LAST LIMIT 3")
 
     def drop_others(self, stream: str) -> None:
-        """Deletes the rows of a stream that did not come in this sync, after a full refresh."""
+        """Deletes the rows of a stream that this sync did not load, after a full refresh."""
         if stream not in self.tables():
             return
         with duckdb.connect(str(self.database)) as connection:
@@ -157,7 +157,7 @@ class Landing:
 
 
 def table_of(stream: Stream, records: list[Json]) -> pyarrow.Table:
-    """The records as columns, the last of each key; what is not declared as JSON."""
+    """Converts records to columns, with the last record of each key. Undeclared fields become JSON."""
     last = {tuple(record.get(name) for name in stream.key): record for record in records}
     rows = list(last.values())
     for name in {name for row in rows for name in row} - stream.columns.keys():
@@ -169,12 +169,12 @@ def table_of(stream: Stream, records: list[Json]) -> pyarrow.Table:
         try:
             arrays[name] = pyarrow.array(values, parsed).cast(as_arrow)
         except pyarrow.ArrowException as error:
-            raise TypeError(f"{stream.name}.{name} holds a value that is not a {kind}") from error
+            raise TypeError(f"{stream.name}.{name} has a value that is not a {kind}") from error
     return pyarrow.table(arrays)
 
 
 def value_of(kind: str, value: Any) -> Any:
-    """A value as its column takes it."""
+    """Converts a value to the type of its column."""
     if value is None:
         return None
     if kind == "json":

@@ -1,7 +1,7 @@
-"""The next page of an export is fetched while this one is converted.
+"""Fetches the next page of an export while the current one is converted.
 
-The pages of an export come one after another. Without this CleverTap is idle while a page is converted,
-and the connector while it waits for the next one.
+The pages of an export come one after another. Without this, CleverTap is idle while a page is converted,
+and the connector is idle while it waits for the next page.
 """
 
 import threading
@@ -11,18 +11,18 @@ from typing import Any
 
 import requests
 
-PAGE_BYTES = 8_000_000  # two of a larger page would take more memory than the time is worth
+PAGE_BYTES = 8_000_000  # two larger pages in memory are not worth the time
 
 
 class PrefetchingRequester:
-    """A page requester; one request of an export is on its way at a time, as without it.
+    """A page requester that sends one request at a time for an export, as `HttpRequester` does.
 
-    Takes and returns what `HttpRequester.send_request` does, and raises what the request raised.
+    Has the arguments, results and exceptions of `HttpRequester.send_request`.
     """
 
     def __init__(self, requester: Any, components: ModuleType) -> None:
         self._requester, self._components = requester, components
-        self._ahead = threading.local()  # of the thread that reads a slice
+        self._ahead = threading.local()  # each slice is read on one thread
 
     def send_request(self, next_page_token: Any, **request: Any) -> requests.Response | None:
         token, fetched = getattr(self._ahead, "page", (None, None))
@@ -41,7 +41,7 @@ class PrefetchingRequester:
 
     def _fetch(self, token: Any, request: Any) -> tuple[Any, Future[requests.Response | None]]:
         fetched: Future[requests.Response | None] = Future()
-        body = self._components.CURRENT_EXPORT.body  # error messages name its event and dates
+        body = self._components.CURRENT_EXPORT.body  # for the event and dates in messages
 
         def fetch() -> None:
             self._components.CURRENT_EXPORT.body = body
@@ -50,12 +50,12 @@ class PrefetchingRequester:
             except BaseException as error:
                 fetched.set_exception(error)
 
-        threading.Thread(target=fetch, daemon=True).start()  # daemon: it keeps no process alive
+        threading.Thread(target=fetch, daemon=True).start()  # a daemon does not keep the process alive
         return token, fetched
 
 
 def install(components: ModuleType) -> None:
-    """Makes the exports of components.py fetch ahead; once, however often it is called."""
+    """Replaces the requester of components.py by one that fetches the next page, once."""
     if components.TwoStepRequester.__module__ == __name__:
         return
 

@@ -1,4 +1,4 @@
-"""The connector's command: spec, check, discover and read, run from manifest.yaml and components.py."""
+"""The connector's command: runs spec, check, discover and read with manifest.yaml and components.py."""
 
 import importlib.util
 import io
@@ -26,17 +26,19 @@ from airbyte_cdk.utils.traced_exception import AirbyteTracedException
 
 from source_clevertap import batches, prefetch
 
-COMPONENTS_MODULE = "source_declarative_manifest.components"  # its name in Builder and image too
+COMPONENTS_MODULE = (
+    "source_declarative_manifest.components"  # the name in the Builder and the image, too
+)
 
 
 class SourceClevertap(YamlDeclarativeSource):
-    """The manifest, with components.py registered under the name that the manifest calls it by."""
+    """The source that manifest.yaml and components.py define."""
 
     def __init__(self, config_path: str | None = None, **inputs: Any) -> None:
         register_components()
-        # requests would carry the passcode to wherever a redirect points.
+        # requests would send the passcode to the target of a redirect.
         requests.sessions.DEFAULT_REDIRECT_LIMIT = 0
-        # An absolute path: a relative one is looked up in the working directory first.
+        # The path is absolute, because a relative one is looked up in the working directory first.
         super().__init__(
             path_to_yaml=str(definition_file("manifest.yaml")), config_path=config_path, **inputs
         )
@@ -44,10 +46,10 @@ class SourceClevertap(YamlDeclarativeSource):
 
     @staticmethod
     def write_config(config: Mapping[str, Any], config_path: str) -> None:
-        """Nothing: the CDK would write it, passcode and all, to a file that nobody reads."""
+        """Does nothing: the CDK would write the passcode to a file that nobody reads."""
 
     def streams(self, config: Mapping[str, Any]) -> list[AbstractStream]:
-        """The streams; those of the exports read in batches, if the components do."""
+        """Returns the streams. If batches are installed, `events` and `profiles` read in batches."""
         streams = super().streams(config)
         if batches.is_installed(sys.modules[COMPONENTS_MODULE]):
             for stream in streams:
@@ -61,7 +63,7 @@ class SourceClevertap(YamlDeclarativeSource):
         catalog: ConfiguredAirbyteCatalog,
         state: list[AirbyteStateMessage] | None = None,
     ) -> Iterator[AirbyteMessage]:
-        """Reads; then fails if a stream was asked for that is not there, which the CDK lets pass."""
+        """Reads. Raises config_error if a configured stream does not exist; the CDK would skip it."""
         yield from super().read(logger, config, catalog, state)
         offered = {stream["name"] for stream in self.resolved_manifest["streams"]}
         missing = {asked.stream.name for asked in catalog.streams} - offered
@@ -74,34 +76,34 @@ class SourceClevertap(YamlDeclarativeSource):
 
 
 def definition_file(name: str) -> Path:
-    """manifest.yaml or components.py: inside the package in a wheel, beside it in a checkout."""
+    """The path of manifest.yaml or components.py: in a wheel's package, or next to it in a checkout."""
     package = Path(__file__).resolve().parent
     bundled = package / name
     return bundled if bundled.exists() else package.parent / name
 
 
 def register_components() -> None:
-    """Loads components.py, once, as the module that `class_name` in the manifest refers to."""
+    """Loads components.py once, as the module to which `class_name` in the manifest refers."""
     if COMPONENTS_MODULE in sys.modules:
         return
     spec = importlib.util.spec_from_file_location(COMPONENTS_MODULE, definition_file("components.py"))
     if spec is None or spec.loader is None:
         raise ImportError("components.py is missing: the package is incomplete")
     module = importlib.util.module_from_spec(spec)
-    sys.modules[COMPONENTS_MODULE] = module  # before it runs: dataclasses look their module up
+    sys.modules[COMPONENTS_MODULE] = module  # before it runs, because dataclasses look up their module
     spec.loader.exec_module(module)
 
 
 def json_file(path: str, what: str) -> Any:
-    """The content of a file that the command names. Raises config_error if it cannot be read."""
+    """Reads the file of an argument. Raises config_error if it cannot be read."""
     try:
         content = json.loads(Path(path).read_text(encoding="utf-8"))
     except FileNotFoundError as error:
-        raise _config_error(f"There is no file {path}, which --{what} names.") from error
+        raise _config_error(f"The file {path} (--{what}) does not exist.") from error
     except (OSError, ValueError) as error:
-        raise _config_error(f"The file {path}, which --{what} names, is not JSON.") from error
+        raise _config_error(f"The file {path} (--{what}) is not JSON.") from error
     if not isinstance(content, list if what == "state" else dict):
-        raise _config_error(f"The file {path}, which --{what} names, does not hold a JSON object.")
+        raise _config_error(f"The file {path} (--{what}) does not contain a JSON object.")
     return content
 
 
@@ -110,13 +112,13 @@ def _config_error(message: str) -> AirbyteTracedException:
 
 
 def create_source(args: list[str]) -> SourceClevertap:
-    """The source with the config, catalog and state that the arguments of the command name.
+    """Creates the source with the config, catalog and state of the command's arguments.
 
-    Raises config_error for a command or file that is not there.
+    Raises config_error for a missing command or file.
     """
     if not args:
         raise _config_error(
-            "No command. Type: source-clevertap spec, check, discover or read, or --help."
+            "The command is missing. Use source-clevertap spec, check, discover, read or --help."
         )
     parsed = AirbyteEntrypoint.parse_args(args)
     for name in ("config", "catalog", "state"):
@@ -130,7 +132,7 @@ def create_source(args: list[str]) -> SourceClevertap:
     state = SourceClevertap.read_state(state_path) if state_path else None
     if (
         catalog and state
-    ):  # the CDK builds all streams, and a bad state of one that is not read is no matter
+    ):  # the CDK builds all streams, and would fail for the state of one that is not read
         names = {configured.stream.name for configured in catalog.streams}
         state = [s for s in state if s.stream and s.stream.stream_descriptor.name in names]
     if parsed.command == "read" and os.environ.get("CLEVERTAP_BATCHES") != "false":
@@ -141,7 +143,7 @@ def create_source(args: list[str]) -> SourceClevertap:
 
 
 class Entrypoint(AirbyteEntrypoint):
-    """The CDK's entry point, which also knows batches: `write` gets their lines, in order."""
+    """The CDK's entry point with support for batches, whose lines it passes to `write`."""
 
     def __init__(self, source: SourceClevertap, write: Callable[[bytes], Any]) -> None:
         super().__init__(source)
@@ -149,7 +151,7 @@ class Entrypoint(AirbyteEntrypoint):
         self._counts: dict[str, int] = defaultdict(int)
 
     def read(self, *args: Any) -> Iterable[AirbyteMessage]:
-        """The messages of a read that are not batches."""
+        """Yields the messages of a read that are not batches, and writes the batches."""
         self.logger.addFilter(self._correct_count)
         try:
             for message in super().read(*args):
@@ -168,7 +170,7 @@ class Entrypoint(AirbyteEntrypoint):
     def handle_record_counts(
         message: AirbyteMessage, stream_message_count: defaultdict[HashableStreamDescriptor, float]
     ) -> AirbyteMessage:
-        """Counts the records of a batch; all else is left to the CDK."""
+        """Counts the records of a batch, and leaves other messages to the CDK."""
         batch = batches.batch_of(message)
         if batch and message.record:
             stream = HashableStreamDescriptor(name=message.record.stream)
@@ -177,7 +179,7 @@ class Entrypoint(AirbyteEntrypoint):
         return AirbyteEntrypoint.handle_record_counts(message, stream_message_count)
 
     def _correct_count(self, record: logging.LogRecord) -> bool:
-        """Lets the CDK's log tell the number of records; it counts a batch as one."""
+        """Corrects the number of records in the CDK's log, which counts a batch as one."""
         found = re.fullmatch("Read [0-9]+ records from (.+) stream", str(record.msg))
         if found:
             record.msg = f"Read {self._counts[found[1]]} records from {found[1]} stream"
@@ -185,7 +187,7 @@ class Entrypoint(AirbyteEntrypoint):
 
 
 def print_lines(lines: bytes) -> None:
-    """Prints lines, after what the CDK's buffer holds: its logs are there."""
+    """Prints lines after the content of the CDK's buffer, which contains its logs."""
     with PRINT_BUFFER.lock:
         PRINT_BUFFER.flush()
         stdout = cast("io.TextIOWrapper", sys.__stdout__)
@@ -195,10 +197,10 @@ def print_lines(lines: bytes) -> None:
 
 
 def check_environment() -> None:
-    """Raises config_error for what requests would fail at without naming it."""
+    """Raises config_error for environment variables that requests would not name in its error."""
     for name in ("REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE"):
         if os.environ.get(name) and not Path(os.environ[name]).exists():
-            raise _config_error(f"There is no file {os.environ[name]}, which {name} names.")
+            raise _config_error(f"The file {os.environ[name]} ({name}) does not exist.")
     proxies = urllib.request.getproxies()
     for name in ("http", "https", "all"):
         scheme, separator, _ = proxies.get(name, "").partition("://")
@@ -211,20 +213,20 @@ def check_environment() -> None:
             "socks5h",
         ):
             raise _config_error(
-                f"The proxy that {name.upper()}_PROXY names has the scheme {scheme}, which cannot be "
-                "used. Write it as http://host:port."
+                f"The proxy in {name.upper()}_PROXY has the scheme {scheme}, which is not supported. "
+                "Set it to http://host:port."
             )
 
 
 def run() -> None:
-    """Runs what the arguments of the command say."""
+    """Runs the command with its arguments."""
     init_uncaught_exception_handler(init_logger("airbyte"))
     try:
-        tempfile.gettempdir()  # the CDK makes a folder there
+        tempfile.gettempdir()  # the CDK creates a folder there
     except FileNotFoundError as error:
         raise AirbyteTracedException(
-            message="No folder for temporary files can be written to: the disk of this machine is "
-            "full, or read-only. Free some space, or set TMPDIR to a folder that can be written to.",
+            message="There is no writable folder for temporary files: the disk is full or read-only. "
+            "Free some space, or set TMPDIR to a writable folder.",
             failure_type=FailureType.transient_error,
         ) from error
     check_environment()
@@ -235,8 +237,8 @@ def run() -> None:
         with PRINT_BUFFER:
             for message in entrypoint.run(entrypoint.parse_args(args)):
                 if message.startswith('{"type":"RECORD"'):
-                    print(f"{message}\n", end="")  # into the CDK's buffer
-                else:  # at once: a state, above all
+                    print(f"{message}\n", end="")  # goes to the CDK's buffer
+                else:  # printed at once, because of states
                     print_lines(f"{message}\n".encode())
     finally:
         source.room.close()

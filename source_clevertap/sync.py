@@ -1,7 +1,7 @@
-"""`make sync`: reads a CleverTap account into a local DuckDB file, one table a stream, each key once.
+"""`make sync`: reads a CleverTap account into a local DuckDB file, a table per stream, each key once.
 
-With secrets/config.json it reads that account into clevertap.duckdb; without one it starts the sandbox,
-a fake account, and reads that into sandbox.duckdb. A second sync brings what is new.
+With secrets/config.json it reads that account into clevertap.duckdb. Otherwise it starts the sandbox (a
+fake account) and reads that into sandbox.duckdb. The next sync reads only what is new.
 """
 
 import argparse
@@ -34,24 +34,24 @@ PROGRESS_SECONDS = 5
 
 
 class SyncError(Exception):
-    """What went wrong, and what to do, in one line."""
+    """The error and what to do about it, in one line."""
 
 
 class Connector:
-    """The connector's command, as Airbyte runs it, with files for its settings."""
+    """Runs the connector's command as Airbyte does, with its input in files."""
 
     def __init__(self, folder: Path, config: Json) -> None:
         self._folder = folder
         self._write("config", config)
 
     def ask(self, command: str) -> Iterator[Json]:
-        """The messages of check or discover."""
+        """Yields the messages of check or discover."""
         with self._started(command) as process:
             yield from map(json.loads, process.stdout or ())
 
     @contextlib.contextmanager
     def read(self, catalog: Json, states: list[Json]) -> Iterator[Iterator[tuple[Json, int]]]:
-        """The messages of a read, with their sizes in bytes. Raises SyncError if it cannot run."""
+        """Yields the messages of a read and their sizes in bytes. Raises SyncError if it fails."""
         self._write("catalog", catalog)
         self._write("state", states)
         with self._started("read", "catalog", "state") as process:
@@ -76,7 +76,7 @@ class Connector:
 
 
 class Progress:
-    """What has come so far: one line that changes on a terminal, elsewhere a line every few seconds."""
+    """Shows the progress: a line that is updated on a terminal, elsewhere a line every few seconds."""
 
     def __init__(self, out: IO[str]) -> None:
         self._out, self._changes = out, out.isatty()
@@ -85,7 +85,7 @@ class Progress:
 
     @property
     def seconds(self) -> float:
-        """Since the start."""
+        """Seconds since the start."""
         return time.monotonic() - self._started
 
     def add(self, stream: Stream) -> None:
@@ -116,7 +116,7 @@ class Progress:
 def sync(
     config: Json, database: Path, names: list[str], full_refresh: bool, commit_rows: int = COMMIT_ROWS
 ) -> None:
-    """Reads streams, or all of them, into `database`, and prints what came."""
+    """Reads the named streams, or all of them, into `database`, and prints a report."""
     with contextlib.ExitStack() as stack:
         landing = opened(database)
         connector = Connector(Path(stack.enter_context(tempfile.TemporaryDirectory())), config)
@@ -134,7 +134,7 @@ def sync(
 
 
 def opened(database: Path) -> Landing:
-    """The DuckDB file. Raises SyncError if it cannot be used."""
+    """Opens the DuckDB file. Raises SyncError if it cannot be used."""
     try:
         return Landing(database)
     except duckdb.Error as error:
@@ -142,8 +142,8 @@ def opened(database: Path) -> Landing:
 
 
 def database_error(database: Path, error: BaseException) -> SyncError:
-    """An error of DuckDB or dlt, in plain words."""
-    causes = [error]  # dlt wraps what DuckDB says
+    """Translates an error of DuckDB or dlt."""
+    causes = [error]  # dlt wraps the errors of DuckDB
     while (cause := causes[-1].__cause__ or causes[-1].__context__) and len(causes) < 10:
         causes.append(cause)
     text = " ".join(str(cause) for cause in causes)
@@ -155,7 +155,7 @@ def database_error(database: Path, error: BaseException) -> SyncError:
     if "lock" in text.lower():
         return SyncError(f"{database} is open in another program. Close it there, then sync again.")
     if "not a valid DuckDB" in text:
-        return SyncError(f"{database} is not a DuckDB file. Name another one with --database.")
+        return SyncError(f"{database} is not a DuckDB file. Choose another one with --database.")
     return SyncError(f"{database} cannot be written: {str(error).splitlines()[0]}")
 
 
@@ -171,13 +171,13 @@ def check(connector: Connector) -> None:
 
 
 def raise_error(message: Json) -> None:
-    """Raises SyncError where a message tells an error."""
+    """Raises SyncError if a message is an error trace."""
     if message["type"] == "TRACE" and message["trace"]["type"] == "ERROR":
         raise SyncError(message["trace"]["error"]["message"])
 
 
 def selected(connector: Connector, names: list[str]) -> dict[str, Stream]:
-    """The streams to read, of those that the connector offers."""
+    """Returns the streams to read from the connector's catalog."""
     offered: dict[str, Stream] = {}
     for message in connector.ask("discover"):
         raise_error(message)
@@ -185,7 +185,9 @@ def selected(connector: Connector, names: list[str]) -> dict[str, Stream]:
             offered = {s["name"]: Stream.of(s) for s in message["catalog"]["streams"]}
     missing = sorted(set(names) - offered.keys())
     if missing:
-        raise SyncError(f"There is no stream {', '.join(missing)}. There are: {', '.join(offered)}.")
+        raise SyncError(
+            f"There is no stream {', '.join(missing)}. The streams are {', '.join(offered)}."
+        )
     return {name: stream for name, stream in offered.items() if not names or name in names}
 
 
@@ -197,7 +199,7 @@ def land(
     full_refresh: bool,
     commit_rows: int,
 ) -> None:
-    """Reads the streams, and commits rows and states every half minute or so."""
+    """Reads the streams, and commits their rows and states about every half minute."""
     rows: dict[str, list[Json]] = defaultdict(list)
     states: Json = {}
     size, committed, rows_committed, error = 0, time.monotonic(), 0, ""
@@ -207,7 +209,7 @@ def land(
         if not (rows or states):
             return
         try:
-            # On another thread than the main one dlt leaves signals alone; on that it may lose a Ctrl-C.
+            # On the main thread dlt handles signals itself and may lose a Ctrl-C.
             with ThreadPoolExecutor(1) as loader:
                 loader.submit(landing.commit, rows, streams, states).result()
         except Exception as failed:
@@ -251,7 +253,7 @@ def land(
 
 
 def catalog_of(streams: Mapping[str, Stream], full_refresh: bool) -> Json:
-    """A configured catalog."""
+    """Returns a configured catalog."""
     return {
         "streams": [
             {
@@ -269,9 +271,9 @@ def catalog_of(streams: Mapping[str, Stream], full_refresh: bool) -> Json:
 
 
 def report(landing: Landing, streams: Mapping[str, Stream], progress: Progress, config: Json) -> None:
-    """Prints what came, and what is there. Raises SyncError if a key is there twice."""
+    """Prints the rows of each stream and table. Raises SyncError if a table has a key twice."""
     there = landing.tables()
-    print(f"\n{'stream':20} {'rows now':>12} {'in the table':>13}   ({progress.seconds:.0f} s)")
+    print(f"\n{'stream':20} {'rows read':>12} {'in the table':>13}   ({progress.seconds:.0f} s)")
     doubled = []
     for name, stream in streams.items():
         if name not in there:
@@ -281,7 +283,7 @@ def report(landing: Landing, streams: Mapping[str, Stream], progress: Progress, 
         ((count, keys),) = landing.query(
             f'SELECT count(*), count(DISTINCT ({key})) FROM "{name}"'  # noqa: S608
         )
-        verdict = "each key once" if count == keys else "DOUBLED KEYS"
+        verdict = "each key once" if count == keys else "DUPLICATE KEYS"
         print(f"{name:20} {stream.rows:12,} {count:13,}   {verdict}")
         doubled += [name] if count != keys else []
     for name in SHOWN.keys() & streams.keys() & there:
@@ -291,25 +293,25 @@ def report(landing: Landing, streams: Mapping[str, Stream], progress: Progress, 
                 print("  ", ", ".join(f"{value}" for value in row if value is not None))
     if {"events", "daily_event_counts"} <= streams.keys() & there:
         print(f"\nCompleteness: {completeness(landing, config)}")
-    print(f"In {landing.database}, one table a stream.")
+    print(f"Database: {landing.database}, a table per stream.")
     if doubled:
         raise SyncError(
-            f"A key is there twice in {', '.join(doubled)}. Please report it to the maintainers."
+            f"{', '.join(doubled)} contains a primary key twice. Please report it to the maintainers."
         )
 
 
 def completeness(landing: Landing, config: Json) -> str:
-    """What the comparison of the events with CleverTap's own counts says, and what it leaves out."""
+    """Compares the events with CleverTap's own counts."""
     if config.get("event_filters"):
-        return "not compared, for event_filters leave events out that CleverTap counts."
+        return "not compared, because CleverTap's counts ignore event_filters."
     ((days, events, times),) = landing.query(
         'SELECT count(*), count(DISTINCT event_name), coalesce(sum("count"), 0) '
         "FROM daily_event_counts WHERE date < (SELECT max(date) FROM daily_event_counts)"
     )
     differing = landing.query(COMPLETENESS.read_text(encoding="utf-8"))
     told = (
-        f"{days:,} days of {events:,} events, raised {times:,.0f} times (without the newest day, which "
-        "still grows, and without rows that have no time)"
+        f"{days:,} days of {events:,} events, raised {times:,.0f} times (except the newest day, which "
+        "is still growing, and rows without a valid time)"
     )
     if not differing:
         return f"{told}: no day differs from CleverTap's own count."
@@ -320,20 +322,20 @@ def completeness(landing: Landing, config: Json) -> str:
 
 
 def settings(path: Path) -> Json:
-    """The JSON object in a file. Raises SyncError if there is none."""
+    """Reads the JSON object in a file. Raises SyncError if there is none."""
     if not path.exists():
-        raise SyncError(f"There is no file {path}. Copy secrets/config.json.example, or type --sandbox.")
+        raise SyncError(f"There is no file {path}. Copy secrets/config.json.example, or use --sandbox.")
     try:
         config = json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
         raise SyncError(f"{path} is not JSON: {error}") from error
     if not isinstance(config, dict):
-        raise SyncError(f"{path} is not a JSON object, with braces around the settings.")
+        raise SyncError(f"{path} is not a JSON object: put braces around the settings.")
     return config
 
 
 def arguments() -> argparse.Namespace:
-    """Those of the command line."""
+    """Parses the command line."""
     parser = argparse.ArgumentParser(prog="make sync", description=__doc__)
     source = parser.add_mutually_exclusive_group()
     source.add_argument(
@@ -343,14 +345,16 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--database", type=Path, metavar="FILE", help="the DuckDB file to write")
     parser.add_argument("--streams", nargs="+", default=[], metavar="STREAM", help="only these")
     parser.add_argument(
-        "--full-refresh", action="store_true", help="read everything again, and drop rows that are gone"
+        "--full-refresh",
+        action="store_true",
+        help="read everything again, and delete rows that are gone",
     )
     parser.add_argument(
         "--commit-rows",
         type=int,
         default=COMMIT_ROWS,
         metavar="N",
-        help="rows that are committed together",
+        help="how many rows to commit together",
     )
     for name, what in (("start", "first"), ("end", "last")):
         parser.add_argument(
@@ -360,7 +364,7 @@ def arguments() -> argparse.Namespace:
 
 
 def run(args: argparse.Namespace, stack: contextlib.ExitStack) -> None:
-    """Syncs what the arguments say."""
+    """Runs a sync with the arguments of the command line."""
     default = ROOT / "secrets" / "config.json"
     if args.sandbox or (args.config is None and not default.exists()):
         from source_clevertap.sandbox.demo import demo  # needs the extra
@@ -389,8 +393,8 @@ def main() -> None:
     except SyncError as error:
         sys.exit(f"The sync did not complete. {error}")
     except KeyboardInterrupt:
-        sys.exit("\nInterrupted. What was committed is kept; the next sync goes on from there.")
-    except BrokenPipeError:  # whoever read the report has seen enough
+        sys.exit("\nInterrupted. What was committed is kept, and the next sync continues from there.")
+    except BrokenPipeError:  # the reader has closed the pipe
         sys.stdout = None
         sys.exit(1)
     except OSError as error:

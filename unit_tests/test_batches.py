@@ -106,7 +106,7 @@ def test_given_nobody_who_prints_when_read_then_it_waits_until_the_sync_ends(
         try:
             for record in partition.read():
                 read.append(record)
-                if len(read) == batches.ON_THEIR_WAY:
+                if len(read) == batches.IN_QUEUE:
                     full.set()
         except SyncEndedError as error:
             ended.append(error)
@@ -121,7 +121,7 @@ def test_given_nobody_who_prints_when_read_then_it_waits_until_the_sync_ends(
         thread.join(60)
 
     assert len(ended) == 2  # both woke up
-    assert len(read) <= batches.ON_THEIR_WAY + 2
+    assert len(read) <= batches.IN_QUEUE + 2
 
 
 # ------------------------------------------------------------------ the next page

@@ -376,9 +376,9 @@ def test_given_a_counted_event_when_synced_again_then_its_state_is_kept(
 @pytest.mark.parametrize(
     ("name", "value", "words"),
     [
-        ("REQUESTS_CA_BUNDLE", "/no/such/file.pem", "There is no file /no/such/file.pem"),
-        ("CURL_CA_BUNDLE", "/no/such/file.pem", "which CURL_CA_BUNDLE names"),
-        ("https_proxy", "ftp://proxy:3128", "HTTPS_PROXY names has the scheme ftp"),
+        ("REQUESTS_CA_BUNDLE", "/no/such/file.pem", "The file /no/such/file.pem"),
+        ("CURL_CA_BUNDLE", "/no/such/file.pem", "CURL_CA_BUNDLE. does not exist"),
+        ("https_proxy", "ftp://proxy:3128", "HTTPS_PROXY has the scheme ftp"),
         ("https_proxy", "http://user:secret@proxy:3128", ""),
         ("https_proxy", "proxy:3128", ""),
     ],

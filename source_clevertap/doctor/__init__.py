@@ -1,4 +1,5 @@
-"""`source-clevertap-doctor`: checks on a real account what the connector takes for granted.
+"""`source-clevertap-doctor`: checks the connector's assumptions on a real account.
 
-It reads only, one request at a time, and says what it saw. Its report holds no value of the account.
+It only reads, one request at a time, and prints what it saw. Its report contains no values of the
+account.
 """

@@ -19,13 +19,13 @@ from source_clevertap.run import COMPONENTS_MODULE, check_environment, json_file
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Looks, prints, writes the report. Returns 1 if it could not run, with one line that says why."""
+    """Examines the account, prints, writes the report. Returns 1, and prints why, if it cannot run."""
     parser = argparse.ArgumentParser(
         prog="source-clevertap-doctor",
-        description="Checks on your account what the connector takes for granted. It reads only.",
+        description="Checks the connector's assumptions on your account. It only reads.",
     )
     parser.add_argument("--config", required=True, help="the connector's settings, a JSON file")
-    parser.add_argument("--report", help="a file for what was seen, without any value of the account")
+    parser.add_argument("--report", help="a file for the report, which contains no value of the account")
     options = parser.parse_args(arguments)
     logging.getLogger("airbyte").setLevel(logging.ERROR)
     try:
@@ -37,30 +37,30 @@ def main(arguments: Sequence[str] | None = None) -> int:
         last = components.to_date(config.get("end_date") or 99991231)
         examination = Examination(client, config, _say, min(local_day(zone), last))
     except (AirbyteTracedException, KeyError, ValueError) as error:
-        return _cannot(getattr(error, "message", None) or f"The settings lack {error}.")
+        return _cannot(getattr(error, "message", None) or f"A setting is missing: {error}.")
     try:
         examination.run()
     except KeyboardInterrupt:
         _say("Stopped. What is known so far:")
     except OutOfRequestsError:
-        _say("As many requests as the doctor may make. What is known so far:")
+        _say("The limit of requests is reached. What is known so far:")
     except RefusedError:
         return _cannot(
             "CleverTap refused the credentials or the region. Compare account_id, passcode and region "
             "with the dashboard."
         )
     except NoEventError:
-        return _cannot("The account has no event yet. Check account_id: a test project has its own.")
+        return _cannot("The account has no events yet. Check account_id: a test project has its own.")
     except requests.RequestException as error:
         if not examination.seen.answers:
             kind = type(error).__name__
-            return _cannot(f"CleverTap could not be reached ({kind}). Check network and proxy.")
+            return _cannot(f"CleverTap could not be reached ({kind}). Check the network and the proxy.")
         _say(f"The network failed ({type(error).__name__}). What is known so far:")
     print_all(examination)
     if options.report:
         content = report(examination, str(config.get("region") or "global"), _version())
         Path(options.report).write_text(json.dumps(content, indent=1) + "\n")
-        _say(f"{options.report} holds no value of your account. Post it: see docs/doctor.md.")
+        _say(f"{options.report} contains no value of your account. Please share it: see docs/doctor.md.")
     return 0
 
 

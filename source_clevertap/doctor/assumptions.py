@@ -1,6 +1,6 @@
-"""What the connector takes for granted, a row each, and how what was seen compares with it.
+"""The connector's assumptions, a row each, and how the account compares.
 
-What a row says goes into the report: it holds figures, types and our own words, and no value of the
+The texts are part of the report: they contain numbers, types and our own words, but no value of the
 account.
 """
 
@@ -27,7 +27,7 @@ READ_TIMEOUT_SECONDS = 180  # the manifest's
 
 @dataclass(frozen=True)
 class Assumption:
-    """fact: the section of the fact sheet. look: the verdict, and what was seen."""
+    """fact: the section of the fact sheet. look: returns the verdict and what was seen."""
 
     number: int
     text: str
@@ -47,7 +47,7 @@ def types_of(values: Iterable[Any]) -> str:
 
 
 def shown(answer: Answer) -> str:
-    """An answer in the report's terms."""
+    """Describes an answer for the report."""
     code = answer.page.get("code")
     told = f"code {code}" if isinstance(code, int) else "a code in text" if code else "no code"
     return f"HTTP {answer.http}, {told}"
@@ -58,13 +58,13 @@ def shown(answer: Answer) -> str:
 
 def credentials(seen: Seen) -> Finding:
     if not seen.schema:
-        return NOT_SEEN, "the doctor did not come to it"
+        return NOT_SEEN, "not checked"
     return verdict(seen.schema.ok, shown(seen.schema))
 
 
 def opening(seen: Seen) -> Finding:
     if not seen.opening or not seen.opening.ok:
-        return NOT_SEEN, "no export was opened"
+        return NOT_SEEN, "no export was created"
     extra = sorted(set(seen.opening.page) - {"status", "cursor"})
     return verdict("records" not in seen.opening.page and bool(seen.opening.page.get("cursor")),
                    f"{len(extra)} keys besides status and cursor")  # fmt: skip
@@ -79,11 +79,11 @@ def cursors(seen: Seen) -> list[str]:
 def encoded(seen: Seen) -> Finding:
     found = cursors(seen)
     if not found:
-        return NOT_SEEN, "no cursor came"
+        return NOT_SEEN, "no cursor was returned"
     lengths = f"{min(map(len, found))} to {max(map(len, found))} characters"
     plain = [cursor for cursor in found if not set(cursor) <= _URL_SAFE]
     escaped = sum(unquote(cursor) != cursor for cursor in found)
-    return verdict(not plain, f"{lengths}; {escaped} of {len(found)} hold a %")
+    return verdict(not plain, f"{lengths}; {escaped} of {len(found)} contain a %")
 
 
 _URL_SAFE = set("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-._~%")
@@ -92,7 +92,7 @@ _URL_SAFE = set("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-
 def page_keys(seen: Seen) -> Finding:
     pages = [page for page in seen.pages if page.ok]
     if not pages:
-        return NOT_SEEN, "no page came"
+        return NOT_SEEN, "no page was returned"
     unknown = {key for page in pages for key in page.page} - PAGE_KEYS
     return verdict(not unknown, f"{len(pages)} pages, {len(unknown)} unknown keys")
 
@@ -108,7 +108,7 @@ def following(seen: Seen) -> Finding:
 def statuses(seen: Seen) -> Finding:
     pages = [page for page in seen.pages if page.http == 200]
     if not pages:
-        return NOT_SEEN, "no page came"
+        return NOT_SEEN, "no page was returned"
     odd = [page for page in pages if page.page.get("status") != "success"]
     return verdict(not odd, f"{len(pages) - len(odd)} of {len(pages)} pages say success")
 
@@ -116,45 +116,46 @@ def statuses(seen: Seen) -> Finding:
 def page_rows(seen: Seen) -> Finding:
     rows = [page.page.get("records", 0) for page in seen.pages]
     if not any(rows):
-        return NOT_SEEN, "no rows came"
+        return NOT_SEEN, "no rows were returned"
     odd = sum(count % SHARDS != 0 for count in rows)
     return verdict(
-        max(rows) <= LARGEST_PAGE, f"{min(rows)} to {max(rows)}; {odd} of {len(rows)} not by 23"
+        max(rows) <= LARGEST_PAGE,
+        f"{min(rows)} to {max(rows)} rows; {odd} of {len(rows)} not a multiple of 23",
     )
 
 
 def empty_range(seen: Seen) -> Finding:
     if not seen.empty:
-        return NOT_SEEN, "the doctor did not come to it"
+        return NOT_SEEN, "not checked"
     last = seen.empty[-1]
     if not last.ok:
         return verdict(False, shown(last))
     ends = len(seen.empty) == 2 and not last.page.get("next_cursor") and not last.page.get("records")
-    return verdict(ends, f"{len(seen.empty)} answers, the last with {len(last.page)} keys")
+    return verdict(ends, f"{len(seen.empty)} responses, the last with {len(last.page)} keys")
 
 
 def in_progress(seen: Seen) -> Finding:
     waits = [answer.waited for answer in seen.answers]
     if not any(waits):
-        return NOT_SEEN, "every answer came at once"
+        return NOT_SEEN, "all responses were immediate"
     late = [answer for answer in seen.answers if answer.is_not_ready]
     return verdict(
         not late,
-        f"{sum(w > 0 for w in waits)} answers came late, after {max(waits)} waits at most",
+        f"{sum(w > 0 for w in waits)} responses were delayed, by {max(waits)} retries at most",
     )
 
 
 def seconds(seen: Seen) -> Finding:
     took = [page.seconds for page in seen.pages if page.ok]
     if not took:
-        return NOT_SEEN, "no page came"
-    told = f"{median(took):.1f} s a page, {max(took):.1f} s at most"
+        return NOT_SEEN, "no page was returned"
+    told = f"{median(took):.1f} s per page, {max(took):.1f} s at most"
     return verdict(max(took) < READ_TIMEOUT_SECONDS, told)
 
 
 def read_again(seen: Seen) -> Finding:
     if not seen.again or not seen.pages or not seen.pages[0].ok:
-        return NOT_SEEN, "no page came"
+        return NOT_SEEN, "no page was returned"
     if not seen.again.ok:
         return verdict(False, f"the second time: {shown(seen.again)}")
     first, second = seen.pages[0].page.get("records"), seen.again.page.get("records")
@@ -169,20 +170,20 @@ def ids(seen: Seen) -> Finding:
     found: list[Json] = [profile for profile in profiles if isinstance(profile, dict)]
     values = [profile[name] for profile in found for name in ("identity", "phone") if name in profile]
     if not values:
-        return NOT_SEEN, "no identity or phone came"
+        return NOT_SEEN, "no identity or phone was returned"
     return verdict(all(isinstance(v, (str, int, type(None))) for v in values), types_of(values))
 
 
 def ts(seen: Seen) -> Finding:
     if not seen.events:
-        return NOT_SEEN, "no event came"
+        return NOT_SEEN, "no event was returned"
     values = [event.get("ts") for event in seen.events]
     good = sum(len(str(value)) == 14 and str(value).isdecimal() for value in values)
     return verdict(good == len(values), f"{good} of {len(values)} have 14 digits; {types_of(values)}")
 
 
 def shown_offset(seen: Seen) -> float | None:
-    """The hours from UTC that the sessions show; None with fewer than 20 of them."""
+    """The offset from UTC that the sessions show, in hours; None for fewer than 20 sessions."""
     distances = []
     for event in seen.events:
         properties, stamp = event.get("event_props"), str(event.get("ts"))
@@ -198,7 +199,7 @@ def shown_offset(seen: Seen) -> float | None:
 
 
 def set_offset(seen: Seen) -> float:
-    """The hours from UTC of the zone that is set, on the day that was read."""
+    """The offset from UTC of the setting timezone on the day that was read, in hours."""
     noon = datetime.fromisoformat(f"{seen.day or seen.today}T12:00:00")
     offset = pytz.timezone(seen.zone).utcoffset(noon)
     return (offset or timedelta()).total_seconds() / 3600
@@ -207,10 +208,10 @@ def set_offset(seen: Seen) -> float:
 def zone(seen: Seen) -> Finding:
     offset = shown_offset(seen)
     if offset is None:
-        return NOT_SEEN, "fewer than 20 events with a session that began at a known second"
+        return NOT_SEEN, "fewer than 20 events have a session with a known start"
     return verdict(
         abs(offset - set_offset(seen)) < 0.75,
-        f"the data shows UTC{offset:+g} h; set: {set_offset(seen):+g} h",
+        f"the data is in UTC{offset:+g} h, timezone in UTC{set_offset(seen):+g} h",
     )
 
 
@@ -219,7 +220,7 @@ def zone(seen: Seen) -> Finding:
 
 def daily_counts(seen: Seen) -> Finding:
     if not seen.counts:
-        return NOT_SEEN, "the doctor did not come to it"
+        return NOT_SEEN, "not checked"
     if not seen.counts.ok:
         return verdict(False, shown(seen.counts))
     days = seen.counts.page.get("daily")
@@ -231,14 +232,14 @@ def daily_counts(seen: Seen) -> Finding:
 
 def users(seen: Seen) -> Finding:
     if not seen.users:
-        return NOT_SEEN, "the doctor did not come to it"
+        return NOT_SEEN, "not checked"
     days = seen.users.page.get("daily")
     if not seen.users.ok or not isinstance(days, dict):
         return verdict(False, shown(seen.users))
     day = seen.day.replace("-", "")
     devices = {str((event.get("profile") or {}).get("objectId")) for event in seen.events}
     if not seen.is_whole_day or len(devices) >= len(seen.events) or day not in days:
-        return NOT_SEEN, "no day that was read to its end has a user with two events"
+        return NOT_SEEN, "no complete day has a user with two events"
     fewer = days[day] < seen.daily.get(day, 0)
     return verdict(
         fewer, f"{'fewer' if fewer else 'no fewer'} users than events on the day that was read"
@@ -247,7 +248,7 @@ def users(seen: Seen) -> Finding:
 
 def req_id(seen: Seen) -> Finding:
     if not seen.opened_count or "req_id" not in seen.opened_count.page:
-        return NOT_SEEN, "the count came at once"
+        return NOT_SEEN, "the count was immediate"
     value = seen.opened_count.page["req_id"]
     return verdict(isinstance(value, (int, str)), types_of([value]))
 
@@ -255,22 +256,22 @@ def req_id(seen: Seen) -> Finding:
 def count_equals_export(seen: Seen) -> Finding:
     counted = seen.daily.get(seen.day.replace("-", ""))
     if counted is None or not seen.is_whole_day:
-        return NOT_SEEN, "no day was both counted and read to its end"
-    share = f"{100 * len(seen.events) / counted:.2f} % of those counted" if counted else "none counted"
+        return NOT_SEEN, "no day was both counted and read completely"
+    share = f"{100 * len(seen.events) / counted:.2f} % of the count" if counted else "none counted"
     near = abs(counted - len(seen.events)) <= max(2, 0.05 * counted)  # clocks of devices are off
-    return verdict(near, f"exported: {share}")
+    return verdict(near, f"exported {share}")
 
 
 def refusal(seen: Seen) -> Finding:
     if not seen.refused:
-        return NOT_SEEN, "the account's schema names no notification event"
+        return NOT_SEEN, "the account's schema has no notification event"
     refused = sum("export not allowed" in answer.error for answer in seen.refused.values())
     return verdict(refused == len(seen.refused), f"{refused} of {len(seen.refused)} are refused")
 
 
 def refused_counts(seen: Seen) -> Finding:
     if not seen.refused_counts:
-        return NOT_SEEN, "the account's schema names no notification event"
+        return NOT_SEEN, "the account's schema has no notification event"
     answers = seen.refused_counts.values()
     counted = sum(answer.ok and "daily" in answer.page for answer in answers)
     return verdict(counted == len(answers), f"{counted} of {len(answers)} are counted")
@@ -280,12 +281,12 @@ def refused_counts(seen: Seen) -> Finding:
 
 
 def table(name: str, key: str, fields: set[str], kind: type = list) -> Callable[[Seen], Finding]:
-    """Whether an answer has its rows under a key, and these the fields."""
+    """Checks that a response has its rows under `key`, and that they have `fields`."""
 
     def look(seen: Seen) -> Finding:
         answer: Answer | None = getattr(seen, name)
         if not answer:
-            return NOT_SEEN, "the doctor did not come to it"
+            return NOT_SEEN, "not checked"
         if not answer.ok:
             return (NOT_SEEN if answer.http == 403 else DIFFERS), shown(answer)
         rows = answer.page.get(key)
@@ -303,7 +304,7 @@ def table(name: str, key: str, fields: set[str], kind: type = list) -> Callable[
 def scheduled_on(seen: Seen) -> Finding:
     rows = seen.campaigns.page.get("targets") if seen.campaigns and seen.campaigns.ok else None
     if not isinstance(rows, list) or not rows:
-        return NOT_SEEN, "no campaign came"
+        return NOT_SEEN, "no campaign was returned"
     values = [row.get("scheduled_on") for row in rows if isinstance(row, dict)]
     return verdict(all(isinstance(value, (str, int)) for value in values), types_of(values))
 
@@ -312,12 +313,12 @@ def scheduled_on(seen: Seen) -> Finding:
 
 
 def refused_as(name: str, *words: str) -> Callable[[Seen], Finding]:
-    """Whether an answer is a failure that the connector knows by one of these words."""
+    """Checks that a response is a failure that contains one of these words."""
 
     def look(seen: Seen) -> Finding:
         answer: Answer | None = getattr(seen, name)
         if not answer:
-            return NOT_SEEN, "the doctor did not come to it"
+            return NOT_SEEN, "not checked"
         told = f"{answer.error} {answer.page.get('code')}".lower()
         return verdict(not answer.ok and any(word in told for word in words), shown(answer))
 
@@ -326,46 +327,46 @@ def refused_as(name: str, *words: str) -> Callable[[Seen], Finding]:
 
 def headers(seen: Seen) -> Finding:
     if not seen.answers:
-        return NOT_SEEN, "the doctor did not come to it"
+        return NOT_SEEN, "not checked"
     names = {name for answer in seen.answers for name in answer.headers}
     telling = {name for name in names if "limit" in name or name == "retry-after"}
-    return verdict(not telling, f"{len(telling)} headers on limits in {len(seen.answers)} answers")
+    return verdict(not telling, f"{len(telling)} rate limit headers in {len(seen.answers)} responses")
 
 
 def without_event(seen: Seen) -> Finding:
     if not seen.without_event:
-        return NOT_SEEN, "the doctor did not come to it"
+        return NOT_SEEN, "not checked"
     return verdict(not seen.without_event.page.get("cursor"), shown(seen.without_event))
 
 
 def summary(seen: Seen) -> Finding:
     if not seen.profiles:
-        return NOT_SEEN, "no profile came"
+        return NOT_SEEN, "no profile was returned"
     found = [p for p in seen.profiles if p.get("objectId") or p.get("identity") or p.get("platformInfo")]
     return verdict(len(found) == len(seen.profiles), f"{len(found)} of {len(seen.profiles)} have one")
 
 
 _ROWS: list[tuple[str, str, Callable[[Seen], Finding]]] = [
     ("account, passcode and region are accepted", "1.2", credentials),
-    ("opening an export brings a cursor, and no rows", "6", opening),
-    ("cursors are percent-encoded: nothing in them needs encoding again", "24.4", encoded),
+    ("creating an export returns a cursor and no rows", "6", opening),
+    ("cursors are percent-encoded", "24.4", encoded),
     ("a page has status, records, next_cursor, previous_cursor, and no other key", "6", page_keys),
     ("the next cursor is in next_cursor", "25.9", following),
-    ("every page says success, the last one, too", "25.9", statuses),
-    ("a page has 4,991 rows at most", "24.9", page_rows),
-    ("an empty range opens, and its first page has no records and no cursor", "24.7", empty_range),
-    ("what is not ready says so, and comes within a minute", "24.2", in_progress),
-    ("a page comes within 180 seconds", "2", seconds),
-    ("a cursor that was read can be read again", "26", read_again),
+    ("every page has the status success", "25.9", statuses),
+    ("a page has at most 4,991 rows", "24.9", page_rows),
+    ("the export of an empty range has one page, without records and cursor", "24.7", empty_range),
+    ("delayed responses say so, and are ready within a minute", "24.2", in_progress),
+    ("a page takes at most 180 seconds", "2", seconds),
+    ("a page can be read twice with the same cursor", "26", read_again),
     ("identity and phone are text or integers", "24.34", ids),
     ("ts has 14 digits", "24.13", ts),
-    ("the time zone set is that of the data", "27.4", zone),
-    ("daily counts come under `daily`, by YYYYMMDD", "12", daily_counts),
+    ("timezone is the time zone of the data", "27.4", zone),
+    ("daily counts are under `daily`, by YYYYMMDD", "12", daily_counts),
     ("unique: true counts users, not events", "27.7", users),
     ("req_id is a number or text", "27.1", req_id),
-    ("an export has the rows that are counted", "12", count_equals_export),
-    ("notification events are refused by exports", "24.19", refusal),
-    ("their daily counts come nevertheless", "27.2", refused_counts),
+    ("an export has as many rows as the count", "12", count_equals_export),
+    ("notification events cannot be exported", "24.19", refusal),
+    ("notification events can be counted", "27.2", refused_counts),
     ("/getSchema has events with a name", "17", table("schema", "events", {"name"})),
     ("/getSchema has userProperties with a name", "17", table("properties", "userProperties", {"name"})),
     ("category groups have a key and a name", "18", table("groups", "list", {"key"})),
@@ -379,9 +380,9 @@ _ROWS: list[tuple[str, str, Callable[[Seen], Finding]]] = [
     ("a date in the future is refused", "24.14", refused_as("future", "date", "4002", "4004")),
     ("a broken cursor is refused", "3",
      refused_as("broken_cursor", "invalid cursor", "cursor_invalid", "incorrect usage", "expired")),
-    ("no header tells of limits", "2", headers),
-    ("an export of profiles needs an event", "27.13", without_event),
-    ("a profile has an id or a device", "7", summary),
+    ("responses have no rate limit headers", "2", headers),
+    ("an export of profiles requires an event", "27.13", without_event),
+    ("a profile has an ID or a device", "7", summary),
 ]  # fmt: skip
 
 ASSUMPTIONS = [Assumption(number, *row) for number, row in enumerate(_ROWS, 1)]

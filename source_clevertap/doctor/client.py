@@ -1,4 +1,4 @@
-"""The requests of the doctor: those of the manifest, one at a time, counted."""
+"""The doctor's requests: those of the manifest, one at a time, up to a limit."""
 
 import sys
 import time
@@ -22,14 +22,14 @@ WAITS = (2, 4, 8, 15, 30)  # seconds, while CleverTap prepares an answer
 
 
 class OutOfRequestsError(Exception):
-    """The doctor has made as many requests as it may."""
+    """The doctor has reached its limit of requests."""
 
 
 @dataclass
 class Answer:
-    """One answer of CleverTap.
+    """A response of CleverTap.
 
-    page: its JSON object; empty if it is none. waited: how often CleverTap said "not ready" before.
+    page: its JSON object, empty if there is none. waited: how often CleverTap said "not ready" before.
     """
 
     stream: str
@@ -42,12 +42,12 @@ class Answer:
 
     @property
     def error(self) -> str:
-        """CleverTap's words, in lower case; empty if it has none."""
+        """CleverTap's error text in lower case, or ""."""
         return str(self.page.get("error") or "").lower()
 
     @property
     def ok(self) -> bool:
-        """Whether it is no failure."""
+        """Whether it is a success."""
         return self.http == 200 and bool(self.page) and not self.error
 
     @property
@@ -62,10 +62,10 @@ class Answer:
 
 
 class Client:
-    """Sends the requests that the manifest declares for a stream.
+    """Sends the requests that the manifest defines for a stream.
 
-    part: "" for a stream of one response, else "open" or "page". Raises requests.RequestException where
-    no answer comes, and OutOfRequestsError.
+    part: "" for a stream with one response, else "open" or "page". Raises requests.RequestException if
+    there is no response, and OutOfRequestsError.
     """
 
     def __init__(self, config: Mapping[str, Any], sleep: Callable[[float], Any] = time.sleep) -> None:
@@ -97,9 +97,9 @@ class Client:
         wait: bool = True,
         **partition: Any,
     ) -> Answer:
-        """The answer, asked for again while CleverTap prepares it.
+        """Sends a request, and retries it while CleverTap is preparing the response.
 
-        days: the first and the last. token: a cursor, req_id or page number. body: changes the body.
+        days: the first and the last day. token: a cursor, req_id or page number. body: alters the body.
         """
         requester = self._requesters[stream, part]
         what: Json = {

@@ -1,4 +1,4 @@
-"""What the doctor looks at, in order. What it means is in assumptions.py."""
+"""The doctor's steps, in order. assumptions.py interprets what they see."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -27,7 +27,7 @@ class NoEventError(Exception):
 
 @dataclass
 class Seen:
-    """What was seen of the account. None or empty: not looked at, or not there."""
+    """What was seen of the account. None or empty: not checked, or not there."""
 
     schema: Answer | None = None
     properties: Answer | None = None
@@ -71,7 +71,7 @@ class Seen:
 
 
 class Examination:
-    """Runs the steps; `seen` grows, so that an interrupted run has what is known so far."""
+    """Runs the steps. `seen` grows, so that an interrupted run shows what is known so far."""
 
     def __init__(
         self, client: Client, config: Mapping[str, Any], say: Callable[[str], Any], today: date
@@ -118,7 +118,7 @@ class Examination:
     def _count(
         self, stream: str, event: str, days: tuple[str, str] | None = None
     ) -> tuple[Answer, Answer]:
-        """The answer that opens a count, and the last one."""
+        """The response that creates a count, and the last one."""
         days = days or (self._days_ago(30), self._days_ago(0))
         opened = done = self._ask(stream, "open", days, event_name=event)
         if opened.page.get("status") == "partial" and opened.page.get("req_id"):
@@ -196,7 +196,7 @@ class Examination:
         self.seen.without_event = self._ask("profiles", "open", day, event_name=self.event, body=body)
 
     def _notifications(self) -> None:
-        """Events that exports usually refuse"""
+        """Events that usually cannot be exported"""
         day = (self.seen.day, self.seen.day)
         for event in [name for name in NOTIFICATIONS if name in self.seen.event_names][:2]:
             self.seen.refused[event] = self._ask("events", "open", day, event_name=event)
@@ -221,7 +221,7 @@ class Examination:
 
 
 def taken(page: Answer) -> list[Json]:
-    """The records of a page, which keeps their number alone."""
+    """Takes the records out of a page, which keeps only their number."""
     records = page.page.get("records")
     records = records if isinstance(records, list) else []
     page.page["records"] = len(records)
@@ -229,11 +229,11 @@ def taken(page: Answer) -> list[Json]:
 
 
 def by_day(answer: Answer) -> dict[str, int]:
-    """The counts of an answer by day, YYYYMMDD."""
+    """The counts of a response, by day as YYYYMMDD."""
     daily = answer.page.get("daily")
     return {d: n for d, n in daily.items() if isinstance(n, int)} if isinstance(daily, dict) else {}
 
 
 def local_day(zone: ZoneInfo) -> date:
-    """The day there now."""
+    """Today in that time zone."""
     return datetime.now(zone).date()

@@ -1,7 +1,7 @@
-"""What the doctor tells: a table and advice for the user, and a report that can be posted.
+"""The doctor's output: a table and recommendations for the user, and a report that can be published.
 
-The report holds structure: keys that CleverTap or the connector gave, and of all else the type and the
-length. No event name, no id, no value, no host but the region.
+The report contains structure only: the keys that CleverTap and the connector use, and the type and
+length of everything else. It contains no event name, no ID, no value, and no host except the region.
 """
 
 import sys
@@ -48,7 +48,7 @@ WORDS = (  # CleverTap's own, for errors
 
 
 def known_keys(schemas: Mapping[str, Any]) -> set[str]:
-    """The keys that the connector's schemas declare, and those of an answer's envelope."""
+    """The keys that the connector's schemas declare, and those around the records of a response."""
 
     def declared(schema: Any) -> Iterator[str]:
         if isinstance(schema, dict):
@@ -64,7 +64,7 @@ def known_keys(schemas: Mapping[str, Any]) -> set[str]:
 
 
 def shape(value: Any, known: set[str]) -> Any:
-    """A value's structure: `text(12)`, `integer(14)`; others numbered; of a list three."""
+    """The structure of a value: `text(12)`, `integer(14)`, numbered keys, three entries of a list."""
     if isinstance(value, dict):
         names = [
             key if key in known or key.startswith("CT ") else f"key-{n}" for n, key in enumerate(value)
@@ -81,13 +81,13 @@ def shape(value: Any, known: set[str]) -> Any:
 
 
 def findings(seen: Seen) -> list[Json]:
-    """Every assumption with its verdict."""
+    """All assumptions with their verdicts."""
     rows = []
     for row in ASSUMPTIONS:
         try:
             verdict, found = row.look(seen)
-        except (AttributeError, TypeError, ValueError, KeyError) as odd:  # a form that nobody thought of
-            verdict, found = DIFFERS, f"an answer of an unexpected form ({type(odd).__name__})"
+        except (AttributeError, TypeError, ValueError, KeyError) as odd:  # an unexpected structure
+            verdict, found = DIFFERS, f"a response with an unexpected structure ({type(odd).__name__})"
         rows.append(
             {
                 "number": row.number,
@@ -101,7 +101,7 @@ def findings(seen: Seen) -> list[Json]:
 
 
 def report(examination: Examination, region: str, version: str) -> Json:
-    """What can be posted in an issue."""
+    """The report, which can be published in an issue."""
     seen, known = examination.seen, known_keys(examination.client.schemas)
     samples: list[tuple[str, list[Json]]] = [("event", seen.events[:3]), ("profile", seen.profiles[:3])]
     return {
@@ -124,7 +124,7 @@ def report(examination: Examination, region: str, version: str) -> Json:
 
 
 def table(seen: Seen, colours: bool) -> Iterator[str]:
-    """The verdicts, for people."""
+    """The lines of the table."""
     for row in findings(seen):
         verdict = f"{row['verdict']:9}"
         if colours:
@@ -133,24 +133,24 @@ def table(seen: Seen, colours: bool) -> Iterator[str]:
 
 
 def advice(examination: Examination) -> Iterator[str]:
-    """What to set, and what to expect."""
+    """The recommendations."""
     seen = examination.seen
     offset = shown_offset(seen)
     if offset is not None and abs(offset - set_offset(seen)) >= 0.75:
-        yield f"Set timezone to the project's: the data shows UTC{offset:+g} hours, {seen.zone} is set."
+        yield f"Set timezone to the project's: the data is in UTC{offset:+g} hours, not in {seen.zone}."
     took = [page.seconds for page in seen.pages if page.ok]
     counts = {day: count for day, count in {**seen.history, **seen.daily}.items() if count}
     if counts:
         page_seconds = max(took) if took else 1.0
         dense = max(counts.values()) / LARGEST_PAGE * page_seconds
         days = max(2, min(30, int(3600 / max(dense, 1))))
-        yield f"slice_days: {days} keeps an export of the event under an hour (cursors live for four)."
+        yield f"Set slice_days to {days}: an export of the event then takes less than an hour (of four)."
     if counts and seen.is_whole_history:
         rows, span = sum(counts.values()), (seen.today - examination.start).days + 1
         minutes = (rows / LARGEST_PAGE + span / days) * page_seconds / 3 / 60
         yield (
-            f"First sync of the event: {rows:,} rows since {min(counts)}, the first day with data; "
-            f"about {max(1, round(minutes))} minutes."
+            f"The first sync of the event reads {rows:,} rows since {min(counts)}, the first day with "
+            f"data. Expected time in minutes: {max(1, round(minutes))}."
         )
     elif not counts and seen.counts:
         event = examination.event
@@ -158,19 +158,19 @@ def advice(examination: Examination) -> Iterator[str]:
     refused = [name for name, answer in seen.refused.items() if not answer.ok]
     if refused:
         yield (
-            f"Exports refuse {', '.join(refused)}: all_events skips them, and counted_event_names reads "
-            "their counts."
+            f"CleverTap does not export {', '.join(refused)}: all_events skips them, and "
+            "counted_event_names reads their counts."
         )
     counted = seen.daily.get(seen.day.replace("-", ""))
     if counted is not None and seen.is_whole_day and counted > len(seen.events):
         yield (
-            f"On {seen.day} {counted - len(seen.events)} more events are counted than exported: if it "
-            "is less on an older day, set lookback_days higher."
+            f"On {seen.day} the count has {counted - len(seen.events)} more events than the export. If "
+            "the difference is smaller on an older day, raise lookback_days."
         )
 
 
 def print_all(examination: Examination) -> None:
-    """The table and the advice."""
+    """Prints the table and the recommendations."""
     for line in table(examination.seen, colours=sys.stdout.isatty()):
         print(line)
     print()
