@@ -27,7 +27,7 @@ CREATE OR REPLACE VIEW counted_daily_users AS -- CleverTap's count of daily acti
 SELECT date AS day, event_name, users
 FROM daily_event_users;
 
-CREATE OR REPLACE VIEW charges AS -- an event with typed properties; values that are not numbers become NULL
+CREATE OR REPLACE VIEW charges AS -- with typed properties (values that are not numbers become NULL)
 SELECT event_id,
        event_time,
        identity,

@@ -101,7 +101,7 @@ def test_read_without_end_date_asks_up_to_today_in_the_projects_zone(sandbox: Sa
     assert len(output.records) == 1500
 
 
-def test_a_time_zone_ahead_of_the_projects_is_told_as_a_config_error() -> None:
+def test_a_time_zone_ahead_of_the_projects_is_reported_as_a_config_error() -> None:
     # Kiritimati is 25 hours ahead of Midway: its today is always the future there.
     with Sandbox(Account(profiles=1, timezone="Pacific/Midway")) as sandbox:
         config = sandbox.config(timezone="Pacific/Kiritimati")
@@ -155,7 +155,7 @@ def test_check_ends_soon_when_nobody_answers() -> None:
     assert "Gave up after 0.4 minutes" in output.status["message"]
 
 
-def test_a_full_disk_is_told(sandbox: Sandbox) -> None:
+def test_a_full_disk_is_reported(sandbox: Sandbox) -> None:
     output = run("read", sandbox.config(), variables={"FILE_BYTES": "0"})
 
     assert output.exit_code
@@ -225,7 +225,7 @@ def test_nothing_personal_and_no_passcode_is_logged_over_http(debug: bool) -> No
 
 
 @pytest.mark.parametrize("mode", ["drop", "hash"])
-def test_nothing_personal_is_told_at_all_where_it_is_hidden_and_joins_still_work(mode: str) -> None:
+def test_nothing_personal_is_printed_where_it_is_hidden_and_joins_still_work(mode: str) -> None:
     account, salt, streams = Account(profiles=60, events=300), "the s\u00e4lt", ("profiles", "events")
     with Sandbox(account, faults=(Fault("truncated", 2), Fault("reset", 2))) as sandbox:
         hidden = run("read", sandbox.config(pii_mode=mode, pii_salt=salt), streams=streams, debug=True)

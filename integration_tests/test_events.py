@@ -119,7 +119,7 @@ def test_a_sync_killed_again_and_again_and_resumed_loses_nothing(kills: int, no_
 
 
 @pytest.mark.parametrize("fault", ["dead_second", "dead_long"])
-def test_state_whose_cursors_die_are_halved_until_they_do_not(fault: str) -> None:
+def test_state_whose_cursors_expire_are_halved_until_they_do_not(fault: str) -> None:
     account = Account(profiles=300, events=9000, first_day=date(2024, 3, 1), days=28)
     dates: Json = {"start_date": 20240301, "end_date": 20240328, "slice_days": 7}
     with Sandbox(account, faults=(Fault(fault, None),)) as sandbox:

@@ -81,7 +81,7 @@ def test_discover_offers_the_streams_with_their_keys_and_cursors() -> None:
 
 
 @pytest.mark.parametrize("region", ["", "in1"])
-def test_check_succeeds_and_a_wrong_passcode_is_told(region: str) -> None:
+def test_check_succeeds_and_a_wrong_passcode_is_reported(region: str) -> None:
     with Sandbox(Account(profiles=300, events=100), not_ready=1) as sandbox:
         config = sandbox.config(region=region)
         assert run("check", config, no_code=True).status == {"status": "SUCCEEDED"}

@@ -221,7 +221,7 @@ def test_the_schema_names_events_that_cannot_be_exported(sandbox: Sandbox) -> No
     assert call(sandbox, "", {**RANGE, "event_name": UNKNOWN}, EVENTS_PATH)[1]["code"] == 400
 
 
-def test_events_have_twins_neighbours_late_ones_and_odd_clocks() -> None:
+def test_events_have_duplicates_neighbours_late_ones_and_odd_clocks() -> None:
     account = Account(profiles=50, events=4000, days=30)
     numbers = account.raised("App Launched", 20220101, 20220130)
     assert len(numbers) == 4000

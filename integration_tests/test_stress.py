@@ -31,7 +31,7 @@ def test_a_planted_loss_is_found_by_them() -> None:
 
 
 @pytest.mark.parametrize("count", [600, pytest.param(3000, marks=pytest.mark.slow)])
-def test_spoilt_answers_lose_nothing(count: int) -> None:
+def test_corrupted_responses_lose_nothing(count: int) -> None:
     row = corrupted_responses(count, "1")
 
     assert row.wrong == []

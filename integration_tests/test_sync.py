@@ -143,7 +143,7 @@ def test_a_sync_that_is_stopped_keeps_what_was_committed_and_the_next_completes_
 
 
 @pytest.mark.slow
-def test_a_full_disk_is_told_and_the_next_sync_completes_it(tmp_path: Path) -> None:
+def test_a_full_disk_is_reported_and_the_next_sync_completes_it(tmp_path: Path) -> None:
     with Sandbox(ACCOUNT, page_rows=230) as sandbox:
         settings, streams = config(sandbox), ("--streams", "events", "profiles")
         code, _, errors = sync(tmp_path, settings, *streams, FILE_BYTES="2000000")

@@ -224,7 +224,7 @@ def test_given_what_changes_later_when_read_then_the_key_does_not(read_events: R
     assert ids(later)[0] == ids(first)[0]
 
 
-def test_given_twins_on_any_pages_when_read_then_each_keeps_its_own_key(read_events: Read) -> None:
+def test_given_duplicates_on_any_pages_when_read_then_each_keeps_its_own_key(read_events: Read) -> None:
     duplicate, other = event(1), event(2)
     one_page = rows(read_events(config(**DAY), [page(duplicate, other, duplicate, duplicate)]))
     three_pages = rows(
@@ -240,7 +240,7 @@ def test_given_twins_on_any_pages_when_read_then_each_keeps_its_own_key(read_eve
     assert [i for i in ids(one_page) if i.startswith(key)] == [key, f"{key}-1", f"{key}-2"]
 
 
-def test_given_twins_when_the_export_is_opened_again_then_their_keys_come_again(
+def test_given_duplicates_when_the_export_is_opened_again_then_their_keys_come_again(
     read_events: Read, clevertap: requests_mock.Mocker
 ) -> None:
     duplicate = event(1)
@@ -258,7 +258,7 @@ def test_given_twins_when_the_export_is_opened_again_then_their_keys_come_again(
     }
 
 
-def test_given_records_in_the_opening_answer_when_read_then_they_come_and_twins_are_counted_on(
+def test_given_records_in_the_opening_answer_when_read_then_they_come_and_duplicates_are_counted_on(
     read_events: Read,
 ) -> None:
     first = page(event(1), event(2), cursor="b")
@@ -268,7 +268,7 @@ def test_given_records_in_the_opening_answer_when_read_then_they_come_and_twins_
     assert len(set(ids(rows(output)))) == 3
 
 
-def test_given_twins_in_two_events_when_read_then_they_are_counted_apart(read_events: Read) -> None:
+def test_given_duplicates_in_two_events_when_read_then_they_are_counted_apart(read_events: Read) -> None:
     output = read_events(config(**DAY, additional_event_names=["Charged"]), [page(event(1), event(1))])
 
     assert len(set(ids(rows(output)))) == 4
@@ -314,7 +314,7 @@ def opened_with_its_days() -> list[Json]:
         (1, [(day, day) for day in range(20221101, 20221109)]),
     ],
 )
-def test_given_a_cursor_that_dies_twice_when_reading_then_the_window_is_halved_down_to_a_day(
+def test_given_a_cursor_that_expires_twice_when_reading_then_the_window_is_halved_down_to_a_day(
     read_events: Read, clevertap: requests_mock.Mocker, days: int, leaves: list[tuple[int, int]]
 ) -> None:
     settings = config(start_date=20221101, end_date=20221108)
@@ -329,7 +329,7 @@ def test_given_a_cursor_that_dies_twice_when_reading_then_the_window_is_halved_d
     assert "2022-11-08" in json.dumps(states(output)[-1])
 
 
-def test_given_a_day_whose_cursor_always_dies_when_read_then_it_fails_with_advice(
+def test_given_a_day_whose_cursor_always_expires_when_read_then_it_fails_with_advice(
     read_events: Read, clevertap: requests_mock.Mocker
 ) -> None:
     output = read_events(config(**DAY), [DEAD])
@@ -340,7 +340,7 @@ def test_given_a_day_whose_cursor_always_dies_when_read_then_it_fails_with_advic
     assert clevertap.call_count == 12
 
 
-def test_given_a_cdk_that_cannot_split_when_cursors_die_then_it_opens_again_and_fails_with_advice(
+def test_given_a_cdk_that_cannot_split_when_cursors_expire_then_it_retries_and_fails_with_advice(
     read_events: Read,
     clevertap: requests_mock.Mocker,
     components: Any,
@@ -426,7 +426,7 @@ def test_given_all_events_when_one_is_refused_half_way_then_the_read_fails(
     assert "allowed and then refused" in first_error(output)[1]
 
 
-def test_given_an_event_refused_in_another_window_when_its_cursor_dies_then_that_is_no_end(
+def test_given_an_event_refused_in_another_window_when_its_cursor_expires_then_that_is_no_end(
     components: types.ModuleType, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     # On the component itself: requests-mock answers one request at a time, so that no test through
@@ -507,7 +507,7 @@ def test_given_a_name_that_was_typed_when_it_is_refused_then_the_read_fails(
         (schema("A"), "config_error", "excludes all 1 events"),
     ],
 )
-def test_given_a_schema_that_cannot_be_used_when_read_then_it_is_never_taken_for_no_events(
+def test_given_a_schema_that_cannot_be_used_when_read_then_it_is_never_treated_as_no_events(
     read_events: Read, answer: Json, kind: str, words: str
 ) -> None:
     settings = config(**DAY, all_events=True, excluded_event_names=["A"])

@@ -128,7 +128,7 @@ def test_given_a_window_of_reports_that_fails_when_read_again_then_its_messages_
         (20171225, "UTC", None),
     ],
 )
-def test_given_a_start_as_text_when_read_then_it_is_kept_and_told_in_utc(
+def test_given_a_start_as_text_when_read_then_it_is_kept_and_converted_to_utc(
     read_table: Read, start_date: Any, zone: str, start_time: str | None
 ) -> None:
     message = {"message id": 1, "start_date": start_date}

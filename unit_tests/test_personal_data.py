@@ -83,7 +83,7 @@ def test_given_hash_then_equal_values_have_equal_digests_in_both_streams(read_st
 
 
 @pytest.mark.parametrize("mode", ["drop", "hash"])
-def test_given_a_mode_then_keys_stay_and_no_planted_value_is_told_anywhere(
+def test_given_a_mode_then_keys_stay_and_no_planted_value_is_printed_anywhere(
     read_stream: Read, capfd: pytest.CaptureFixture[str], mode: str
 ) -> None:
     kept = read_both(read_stream, PROFILE, EVENT)

@@ -162,7 +162,7 @@ def test_given_half_an_emoji_in_a_name_when_read_then_the_row_comes(read_profile
     assert row["name"] == "\ufffdcut\ufffd \U0001f600"
 
 
-def test_given_a_dead_cursor_when_paging_then_the_export_is_opened_again(
+def test_given_an_expired_cursor_when_paging_then_the_export_is_opened_again(
     read_profiles: Read, clevertap: requests_mock.Mocker
 ) -> None:
     dead = fail("Invalid cursor", "CURSOR_INVALIDATED", http=400)
@@ -177,7 +177,7 @@ def test_given_a_dead_cursor_when_paging_then_the_export_is_opened_again(
     assert not output.errors
 
 
-def test_given_a_cursor_that_always_dies_when_read_then_it_fails_as_transient(
+def test_given_a_cursor_that_always_expires_when_read_then_it_fails_as_transient(
     read_profiles: Read, clevertap: requests_mock.Mocker
 ) -> None:
     day = config(end_date=20220101)

@@ -64,7 +64,7 @@ RETRIED: dict[str, dict[str, Any]] = {
 
 
 @pytest.mark.parametrize("name", RETRIED)
-def test_given_an_answer_that_passes_when_paging_then_the_same_cursor_is_asked_again(
+def test_given_an_answer_that_passes_when_paging_then_the_same_cursor_is_retried(
     read_profiles: Read, clevertap: requests_mock.Mocker, waits: list[float], name: str
 ) -> None:
     output = read_profiles(config(), [RETRIED[name], RETRIED[name], page(profile(1))])
@@ -189,7 +189,7 @@ def test_given_an_answer_that_is_final_when_read_then_it_fails_at_once(
         fail("Cursor expired", 400, 400),
     ],
 )
-def test_given_a_dead_cursor_in_any_words_when_paging_then_the_export_is_opened_again(
+def test_given_an_expired_cursor_in_any_words_when_paging_then_the_export_is_opened_again(
     read_profiles: Read, clevertap: requests_mock.Mocker, answer: dict[str, Any]
 ) -> None:
     output = read_profiles(config(), [answer, page(profile(1))])
@@ -198,7 +198,7 @@ def test_given_a_dead_cursor_in_any_words_when_paging_then_the_export_is_opened_
     assert len(rows(output)) == 1
 
 
-def test_given_a_dead_export_when_opening_then_it_fails(read_profiles: Read) -> None:
+def test_given_an_expired_export_when_opening_then_it_fails(read_profiles: Read) -> None:
     output = read_profiles(config(), [page()], [fail("Cursor expired", 400, 400)])
 
     assert first_error(output)[0] == "system_error"
@@ -207,7 +207,7 @@ def test_given_a_dead_export_when_opening_then_it_fails(read_profiles: Read) -> 
 
 @pytest.mark.parametrize("opening", [True, False])
 @pytest.mark.parametrize("status_code", [301, 302, 303, 307, 308])
-def test_given_a_redirect_when_read_then_its_target_is_neither_asked_nor_taken_for_an_empty_export(
+def test_given_a_redirect_when_read_then_its_target_is_neither_asked_nor_treated_as_an_empty_export(
     read_profiles: Read, clevertap: requests_mock.Mocker, status_code: int, opening: bool
 ) -> None:
     clevertap.register_uri(requests_mock.ANY, "https://portal.example/", json={"status": "success"})

@@ -280,7 +280,7 @@ def warned(output: Any) -> list[str]:
         ("America/New_York", "America/New_York", None),
     ],
 )
-def test_given_sessions_when_50_events_are_read_then_a_wrong_time_zone_is_told_once(
+def test_given_sessions_when_50_events_are_read_then_a_wrong_time_zone_is_logged_once(
     read_events: Read, true_zone: str, set_zone: str | None, shown: str | None
 ) -> None:
     sent = [at(f"2022-11-{day:02} 10:00:00", true_zone, day) for day in range(10, 30) for _ in range(4)]
@@ -295,7 +295,7 @@ def test_given_sessions_when_50_events_are_read_then_a_wrong_time_zone_is_told_o
 
 
 @pytest.mark.parametrize("session", ["", None, "abc", 7, "12345", True, [], 99999999999, "1e9"])
-def test_given_odd_sessions_when_read_then_nothing_is_told(read_events: Read, session: Any) -> None:
+def test_given_odd_sessions_when_read_then_nothing_is_reported(read_events: Read, session: Any) -> None:
     sent = [event(n, ts=20221119054937, event_props={"CT Session Id": session}) for n in range(80)]
 
     output = read_events(config(**DAY, timezone="Asia/Tokyo"), [page(*sent)])
@@ -303,7 +303,7 @@ def test_given_odd_sessions_when_read_then_nothing_is_told(read_events: Read, se
     assert warned(output) == []
 
 
-def test_given_a_clock_change_and_long_sessions_when_read_then_nothing_is_told(
+def test_given_a_clock_change_and_long_sessions_when_read_then_nothing_is_reported(
     read_events: Read,
 ) -> None:
     zone = "America/New_York"

@@ -1,4 +1,4 @@
-"""Real answers, spoilt, through the path of a page: request, error handler, extractor, cursor, keys.
+"""Corrupted responses, through the path of a page: request, error handler, extractor, cursor, keys.
 
 Each is sent once (some for ever) where a page is due, then the true one. What may come of it: the
 truth; or an error that says what happened; never fewer rows. (A body whose rows are as many, but have
@@ -213,13 +213,15 @@ def encoded(page: Json, random: Random) -> Answer:
 
 
 def packed(page: Json, random: Random) -> Answer:
-    """Gzip that is whole, cut, spoilt, missing, or not told."""
+    """Gzip that is whole, truncated, corrupted, missing, or not declared."""
     body = orjson.dumps(page)
     name = random.choice(("gzip", "deflate", "identity", "br", "gzip, gzip", "nonsense"))
     packed_ = gzip.compress(body) if random.random() < 0.7 else zlib.compress(body)
-    spoilt = bytearray(packed_)
-    spoilt[random.randrange(len(spoilt))] ^= 1 << random.randrange(8)
-    sent = random.choice((packed_, packed_[: random.randrange(len(packed_))], bytes(spoilt), body, b""))
+    corrupted = bytearray(packed_)
+    corrupted[random.randrange(len(corrupted))] ^= 1 << random.randrange(8)
+    sent = random.choice(
+        (packed_, packed_[: random.randrange(len(packed_))], bytes(corrupted), body, b"")
+    )
     return Answer(sent, headers={"Content-Encoding": name} if random.random() < 0.9 else {})
 
 
@@ -274,8 +276,8 @@ class Path:
         partition: Any = next(iter(found.generate_partitions()))
         return cls(stream, partition._retriever, partition.to_slice(), log)
 
-    def read(self, spoilt: Answer, place: int, times: int) -> tuple[list[Json], str]:
-        """Reads, page `place` being spoilt for the first `times`. Returns the rows, and the error."""
+    def read(self, corrupted: Answer, place: int, times: int) -> tuple[list[Json], str]:
+        """Reads, page `place` being corrupted for the first `times`. Returns the rows, and the error."""
         left = {"times": times}
 
         def serve(request: requests.PreparedRequest) -> requests.Response | None:
@@ -288,7 +290,7 @@ class Path:
                 )
             elif number == place and left["times"] > 0:
                 left["times"] -= 1
-                sent = spoilt
+                sent = corrupted
             else:
                 sent = Answer(orjson.dumps(self.stream.pages[number]))
             return requests_mock.create_response(request, raw=sent.response(), status_code=sent.status)
@@ -316,7 +318,7 @@ class Path:
 
 
 def corrupted_responses(count: int, recipe: str) -> Row:
-    """Sends `count` spoilt answers."""
+    """Sends `count` corrupted answers."""
     row, log = Row("bodies"), Lines()
     root = logging.getLogger()
     handlers, root.handlers = root.handlers, [log]
