@@ -1,7 +1,7 @@
 """A fake CleverTap over real HTTP.
 
-The account that it serves: account.py (profiles, events), tables.py (the rest). Its API: exports.py,
-endpoints.py (the rest), faults.py, and server.py, which holds them together.
+The account: account.py (profiles, events), tables.py (everything else). The API: exports.py,
+endpoints.py (everything else), faults.py, and server.py, which combines them.
 """
 
 from source_clevertap.sandbox.account import Account

@@ -1,6 +1,6 @@
-"""The sandbox's account: profiles and events made from a seed, and the truth that tests compare with.
+"""The sandbox's account: profiles and events generated from a seed, and the ground truth for tests.
 
-Nothing here is random twice: the same seed and number give the same record on any machine.
+The same seed and number give the same record on any machine.
 """
 
 from collections.abc import Iterator, Mapping
@@ -16,8 +16,8 @@ import pytz
 FIRST_DAY = date(2022, 1, 1)
 DAYS = 1400
 
-# Event name -> every n-th profile has raised it. The odd names are what Jinja makes into something
-# else than text, or breaks at.
+# Event name -> every n-th profile has raised it. Jinja would turn the odd names into other types, or
+# fail.
 EVENTS = {
     "App Launched": 1,
     "Charged": 3,
@@ -32,7 +32,7 @@ EVENTS = {
     "Caf\u00e9 \U0001f600": 7,
 }
 NOT_EXPORTABLE = ("Notification Viewed", "Notification Clicked")
-UNKNOWN = "Discarded Long Ago"  # in the schema, but no export knows it
+UNKNOWN = "Discarded Long Ago"  # in the schema, but cannot be exported
 UNREADABLE = (None, "", 0, "2022-01-01", 20220230101010, 2022010112)
 LATEST_DAYS = 2  # how late an event may arrive
 
@@ -49,7 +49,7 @@ _MODELS = (("Android", "xiaomi", "M2006C3MII"), ("iOS", "Apple", "iPhone14,2"), 
 
 
 class Flags(NamedTuple):
-    """The query parameters that choose what a record brings."""
+    """The query parameters that select parts of a record."""
 
     app: bool = True
     events: bool = True
@@ -61,11 +61,11 @@ ALL_FLAGS = Flags()
 
 @dataclass(frozen=True)
 class Account:
-    """profiles: how many. events: how often the event that all raise was raised.
+    """profiles: their number. events: how often the event that all users raise was raised.
 
-    padding: bytes of extra property on each, for benchmarks. rare: how many more events the schema
-    has; one in ten of them was raised once. All activity lies in first_day and the days after it. late:
-    how many days after it was raised an event may arrive.
+    padding: bytes of an extra property, for benchmarks. rare: the number of further events in the
+    schema, of which one in ten was raised once. All activity is in the `days` days from first_day.
+    late: how many days late an event may arrive.
     """
 
     profiles: int = 1000
@@ -83,11 +83,11 @@ class Account:
     event_shares: ClassVar[Mapping[str, int]] = EVENTS
 
     def schema(self) -> list[str]:
-        """Every event name that the account has ever seen."""
+        """All event names of the account."""
         return [*self.event_shares, *NOT_EXPORTABLE, UNKNOWN, *(f"Rare {n}" for n in range(self.rare))]
 
     def knows(self, event: Any) -> bool:
-        """Whether an export of the event can be opened."""
+        """Whether the event can be exported."""
         return event in self.schema() and event != UNKNOWN and event not in NOT_EXPORTABLE
 
     def active(self, event: str, first: int, last: int) -> Iterator[int]:
@@ -99,7 +99,7 @@ class Account:
                 yield number
 
     def profile(self, number: int, flags: Flags = ALL_FLAGS) -> dict[str, Any]:
-        """A profile as the API sends it."""
+        """A profile as the API returns it."""
         rng = Random(self.seed * 1_000_003 + number)
         key = self.key(number)
         record: dict[str, Any] = {}
@@ -128,23 +128,23 @@ class Account:
         return record
 
     def key(self, number: int) -> str:
-        """The object id of a profile: unique, and what the connector must use as its key."""
+        """The unique object ID of a profile, which the connector must use as primary key."""
         return f"__g{self.seed:x}-{number:010d}"
 
     def truth(
         self, event: str, first: int, last: int, flags: Flags = ALL_FLAGS
     ) -> Iterator[dict[str, Any]]:
-        """What a complete read must deliver: {"key": ..., "record": ...} for each profile."""
+        """What a complete read must return: {"key": ..., "record": ...} for each profile."""
         for number in self.active(event, first, last):
             yield {"key": self.key(number), "record": with_text_ids(self.profile(number, flags))}
 
     # ---------------------------------------------------------------- events
 
     def raised(self, event: str, first: int, last: int, now: datetime | None = None) -> list[int]:
-        """Numbers of the occurrences of `event` from day `first` to `last` that are there at `now`."""
+        """Numbers of the occurrences of `event` from day `first` to `last` that arrive by `now`."""
         by_day = _occurrences_by_day(self, event)
         low, high = ((_as_date(day) - self.first_day).days for day in (first, last))
-        # Of days so long ago that all has arrived, no occurrence need be looked at.
+        # All events of days before this one have arrived.
         arrived = (now.date() - self.first_day).days - LATEST_DAYS - 2 if now else self.days
         return [
             number
@@ -159,23 +159,23 @@ class Account:
         return self.first_day + timedelta(place % self.days)
 
     def moment(self, event: str, number: int) -> datetime:
-        """When an occurrence happened: an instant of its day, in UTC."""
+        """When an occurrence happened, in UTC."""
         day, number = self.day(event, number), self._original(number)
         start, end = (midnight(d, self.timezone) for d in (day, day + timedelta(1)))
         second = Random(self._shift(event) + number).randrange(int((end - start).total_seconds()))
         return start + timedelta(seconds=second)
 
     def arrival(self, event: str, number: int) -> datetime:
-        """When CleverTap got to know of it: at once, but for one in twenty up to `late` days later."""
+        """When it arrives at CleverTap: at once, except one in twenty, up to `late` days later."""
         lot = crc32(f"{event}/{number}".encode())
         late = 1 + lot // 20 % self.late if self.late and lot % 20 == 3 else 0
         return self.moment(event, number) + timedelta(late)
 
     def event(self, event: str, number: int, flags: Flags = ALL_FLAGS) -> dict[str, Any]:
-        """An occurrence as the API sends it.
+        """An occurrence as the API returns it.
 
-        Of forty, three are the same to the last field, one differs from its neighbour in a property
-        alone, and one in its session alone. Some devices' clocks run ahead; some send no time at all.
+        Of forty, three are duplicates, one differs from another in a property only, and one in its
+        session only. The clocks of some devices run ahead, and some send no valid time.
         """
         original = self._original(number)
         rng = Random(f"{self.seed}/{event}/{original}")
@@ -215,12 +215,12 @@ class Account:
         flags: Flags = ALL_FLAGS,
         now: datetime | None = None,
     ) -> Iterator[dict[str, Any]]:
-        """What a complete read must deliver: {"time": ISO 8601 in UTC or None, "record": ...}."""
+        """What a complete read must return: {"time": ISO 8601 in UTC or None, "record": ...}."""
         for number in self.raised(event, first, last, now):
             yield self.occurrence(event, number, flags)
 
     def occurrence(self, event: str, number: int, flags: Flags = ALL_FLAGS) -> dict[str, Any]:
-        """One of them."""
+        """What a complete read must return for an occurrence."""
         record = self.event(event, number, flags)
         moment: datetime | None = self.moment(event, number)
         if record["ts"] in UNREADABLE:
@@ -234,7 +234,7 @@ class Account:
         return {"time": moment and moment.strftime("%Y-%m-%dT%H:%M:%SZ"), "record": record}
 
     def ts(self, event: str, number: int) -> Any:
-        """The `ts` of an occurrence: 14 digits of local time, but for a few that are no time."""
+        """The `ts` of an occurrence: 14 digits of local time, except for a few that are not valid."""
         original = self._original(number)
         if original % 101 == 6:
             return UNREADABLE[original // 101 % len(UNREADABLE)]
@@ -247,7 +247,7 @@ class Account:
         return moment.astimezone(pytz.timezone(self.timezone)).replace(tzinfo=None)
 
     def _of_local(self, local: datetime) -> datetime:
-        """The instant of a local time: of two, the first."""
+        """Converts a local time to UTC. If it occurs twice, the first one counts."""
         zone = pytz.timezone(self.timezone)
         instants = {zone.localize(local, is_dst=dst).astimezone(timezone.utc) for dst in (True, False)}
         return min(instants)
@@ -257,7 +257,7 @@ class Account:
 
     @staticmethod
     def _original(number: int) -> int:
-        """The occurrence that this one repeats, in part or in all; else itself."""
+        """The occurrence of which this one is a full or partial copy, else itself."""
         return number - {7: 1, 8: 2, 20: 1, 30: 1}.get(number % 40, 0)
 
     def _shift(self, event: str) -> int:
@@ -280,7 +280,7 @@ class Account:
         return properties
 
     def _devices(self, number: int, rng: Random, flags: Flags) -> list[dict[str, Any]]:
-        # Where the profile itself has no id, its key is the first one among its devices.
+        # If the profile has no ID, its key is the first one of its devices.
         first_id = f"dev-{number}" if number % 2 == 0 else self.key(number)
         devices: list[dict[str, Any]] = [{"platform": "Web"}] if number % 8 == 5 else []
         for index in range(1 + number % 2):
@@ -298,7 +298,7 @@ class Account:
 
 
 def with_text_ids(person: dict[str, Any]) -> dict[str, Any]:
-    """A person as a read must deliver it: ids that the API sends as numbers, too, are text."""
+    """A person as a read must return it: IDs that the API returns as numbers are text."""
     texts: dict[str, Any] = {
         name: str(person[name]) for name in ("identity", "phone") if person.get(name) is not None
     }
@@ -309,7 +309,7 @@ def with_text_ids(person: dict[str, Any]) -> dict[str, Any]:
 
 @lru_cache(maxsize=10_000)
 def midnight(day: date, zone: str) -> datetime:
-    """When a day begins there, in UTC."""
+    """When a day begins in a time zone, in UTC."""
     return pytz.timezone(zone).localize(datetime.combine(day, time())).astimezone(timezone.utc)
 
 

@@ -16,11 +16,11 @@ from source_clevertap.sandbox.exports import LARGEST_BATCH
 from source_clevertap.sandbox.faults import FAULTS, Fault
 from source_clevertap.sandbox.server import Sandbox
 
-COMMANDS = """With them in config.json, in another terminal:
+COMMANDS = """Save them as config.json. In another terminal:
   source-clevertap check --config config.json
   source-clevertap discover --config config.json
   make sync SYNC="--config config.json"
-Ctrl-C ends it."""
+Press Ctrl-C to stop."""
 
 
 def main() -> None:
@@ -29,14 +29,14 @@ def main() -> None:
     parser.add_argument("--port", type=int, default=8023)
     parser.add_argument("--profiles", type=int, default=1000)
     parser.add_argument("--events", type=int, default=2000, help="occurrences of an event")
-    parser.add_argument("--rare", type=int, default=0, help="more events, with next to nothing in them")
+    parser.add_argument("--rare", type=int, default=0, help="further events with almost no records")
     parser.add_argument("--days", type=int, default=DAYS, help="days of activity, from 2022-01-01")
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--timezone", default="Asia/Kolkata")
     parser.add_argument("--padding", type=int, default=0, help="extra bytes on each profile")
-    parser.add_argument("--latency", type=float, default=0.0, help="seconds that each answer takes")
-    parser.add_argument("--page-rows", type=int, default=LARGEST_BATCH, help="the most in a page")
-    parser.add_argument("--not-ready", type=int, default=1, help="not-ready answers before a page")
+    parser.add_argument("--latency", type=float, default=0.0, help="seconds per response")
+    parser.add_argument("--page-rows", type=int, default=LARGEST_BATCH, help="the maximum of a page")
+    parser.add_argument("--not-ready", type=int, default=1, help="how often each page is not ready")
     parser.add_argument("--prebuild", action="store_true", help="encode all records before serving")
     parser.add_argument(
         "--fault",
@@ -44,7 +44,7 @@ def main() -> None:
         default=[],
         type=Fault.parse,
         metavar="NAME[:TIMES[:PAGE]]",
-        help=f"TIMES a number or always; open-NAME hits the opening POST. {', '.join(FAULTS)}",
+        help=f"TIMES is a number or always; open-NAME is on the POST. {', '.join(FAULTS)}",
     )
     args = parser.parse_args()
     account = Account(

@@ -1,6 +1,6 @@
-"""The account that `make sync` reads where there is no other: a small shop.
+"""The account that `make sync` reads by default: a small shop.
 
-The account of the tests (account.py) is hostile on purpose; this one is plausible.
+The account of the tests (account.py) is deliberately hostile; this one is plausible.
 """
 
 from collections.abc import Iterator, Mapping
@@ -63,11 +63,11 @@ class DemoAccount(Account):
     }
 
     def schema(self) -> list[str]:
-        """The events, and those that CleverTap raises itself and does not export."""
+        """The events, including those that CleverTap raises itself and does not export."""
         return [*self.event_shares, *NOT_EXPORTABLE]
 
     def profile(self, number: int, flags: Flags = ALL_FLAGS) -> dict[str, Any]:
-        """A user, of whom six in seven have logged in."""
+        """A user. Six of seven have logged in."""
         rng = Random(f"{self.seed}/user/{number}")
         first, last = rng.choice(FIRST_NAMES), rng.choice(LAST_NAMES)
         platform, make, model = rng.choice(DEVICES)
@@ -131,11 +131,11 @@ class DemoAccount(Account):
         return {"profile": sent | device, "ts": self.ts(event, number), "event_props": properties}
 
     def ts(self, event: str, number: int) -> int:
-        """Local time, as every device here knows it."""
+        """Local time; the clocks of all devices are right."""
         return int(self._local(self.moment(event, number)).strftime("%Y%m%d%H%M%S"))
 
     def _user(self, event: str, number: int, rng: Random) -> int:
-        """One whose first day (`active`) is not after the event's."""
+        """A user whose first day (`active`) is not after the event's."""
         until = (self.day(event, number) - self.first_day).days
         day = until - min(int(rng.expovariate(0.1)), until)
         place = (day - self._shift("App Launched")) * pow(7919, -1, self.days) % self.days
@@ -151,7 +151,7 @@ class DemoAccount(Account):
 
 @contextmanager
 def demo() -> Iterator[dict[str, Any]]:
-    """A sandbox with this account; the settings to read it with."""
+    """Starts a sandbox with this account, and yields the settings to read it."""
     account = DemoAccount()
     with Sandbox(account) as sandbox:
         yield sandbox.config(

@@ -1,4 +1,4 @@
-"""The sandbox's other endpoints: what the fact sheet says of each, quirks included."""
+"""The sandbox's other endpoints, as in the fact sheet, quirks included."""
 
 from collections.abc import Callable
 from datetime import datetime, timedelta, timezone
@@ -13,7 +13,7 @@ from source_clevertap.sandbox.account import Account
 from source_clevertap.sandbox.exports import Exports
 from source_clevertap.sandbox.faults import Api, as_json, fail, refused_dates
 
-FIRST_REQ_ID = 2**53 + 1  # more than a float can hold
+FIRST_REQ_ID = 2**53 + 1  # not exact as a float
 NO_REPORT: tuple[Callable[[], web.Response], ...] = (
     lambda: web.Response(status=409),
     lambda: fail("This target has no result as of yet", 500, http=500),
@@ -25,7 +25,7 @@ Answer = dict[str, Any] | web.Response
 
 
 class Tables:
-    """Handlers for everything but the exports of events and profiles."""
+    """Handlers for everything except the exports of events and profiles."""
 
     def __init__(self, sandbox: Api, exports: Exports) -> None:
         self.sandbox, self.exports = sandbox, exports
@@ -50,7 +50,7 @@ class Tables:
     def _answers(
         self, answer: Callable[[web.Request, dict[str, Any]], Answer], opening: bool = False
     ) -> Callable[[web.Request], Any]:
-        """A handler that decodes the body, and lets a fault strike."""
+        """A handler that decodes the body, and applies a fault."""
 
         async def handle(request: web.Request) -> web.StreamResponse:
             try:
@@ -137,10 +137,10 @@ class Tables:
                 return fail("Invalid group", 400, http=400)
             count = tables.daily_users if body.get("unique") is True else tables.daily_counts
             counts = count(self.account, str(event), first, last, self._now())
-            if first % 2:  # days without any may be there or not; no order
+            if first % 2:  # days without events may be missing, and days have no order
                 counts = {**{f"{_day(last):%Y%m%d}": 0}, **dict(reversed(counts.items()))}
             done = dict.fromkeys(groups, counts)
-        if crc32(f"{event} {first}".encode()) % 4 == 0:  # done at once, as when it was cached
+        if crc32(f"{event} {first}".encode()) % 4 == 0:  # ready at once, as if it were cached
             return {"status": "success", **done}
         req_id = FIRST_REQ_ID + 2 * len(self._counts)
         self._counts[req_id] = (request.path, done, self.sandbox.not_ready)

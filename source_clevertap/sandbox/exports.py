@@ -1,4 +1,4 @@
-"""The sandbox's two exports: POST opens one, GET pages through it, quirks included."""
+"""The sandbox's two exports: POST creates one, GET returns its pages, quirks included."""
 
 import base64
 import hashlib
@@ -22,7 +22,7 @@ RECORD_FLAGS = ("app", "events", "profile")
 
 @dataclass
 class Export:
-    """An opened export: the numbers of its records by shard, and when it was made and last used."""
+    """An export: the numbers of its records by shard, and when it was created and last used."""
 
     stream: str
     event: str
@@ -52,7 +52,7 @@ class Export:
 
 
 class Exports:
-    """The exports that were opened, and their cursors."""
+    """The exports and their cursors."""
 
     def __init__(self, api: Api) -> None:
         self.api = api
@@ -67,7 +67,7 @@ class Exports:
             router.add_get(f"/1/{stream}.json", self.page)
 
     async def open(self, request: web.Request) -> web.StreamResponse:
-        if "cursor" in request.query:  # some clients page by POST too, and CleverTap lets them
+        if "cursor" in request.query:  # some clients page by POST, too, and CleverTap accepts it
             return await self.page(request)
         fault = self.api.fault(opening=True, page=-1)
         if fault:
@@ -107,7 +107,7 @@ class Exports:
     async def page(self, request: web.Request) -> web.StreamResponse:
         if (
             "query" in request.query
-        ):  # the older way to open an export, which CleverTap's own clients use
+        ):  # the older way to create an export, which CleverTap's own clients use
             return await self.open(request)
         raw = request.rel_url.raw_query_string.partition("cursor=")[2]
         if raw not in self.cursors:
@@ -137,7 +137,7 @@ class Exports:
         return as_json(content)
 
     def cursor(self, export: int, page: int, salt: str = "") -> str:
-        """The cursor of a page, about 2 KB and percent-encoded, as CleverTap hands it out."""
+        """The cursor of a page, about 2 KB and percent-encoded, as CleverTap returns it."""
         label = f"{self.api.account.seed}/{export}/{page}/{salt}".encode()
         noise = b"".join(hashlib.sha512(label + bytes([i])).digest() for i in range(24))
         encoded = quote(base64.b64encode(noise + b"=").decode(), safe="")
@@ -145,11 +145,11 @@ class Exports:
         return encoded
 
     def position(self, request: web.Request) -> tuple[int, int]:
-        """Export and page that the request's cursor stands for."""
+        """The export and page of the request's cursor."""
         return self.cursors[request.rel_url.raw_query_string.partition("cursor=")[2]]
 
     def export(self, request: web.Request) -> Export:
-        """The export that the request's cursor belongs to."""
+        """The export of the request's cursor."""
         return self.opened[self.position(request)[0]]
 
     def record(self, stream: str, event: str, flags: Flags, number: int) -> bytes:

@@ -1,4 +1,4 @@
-"""What can go wrong in a response of the sandbox, by name."""
+"""The faults of the sandbox, by name."""
 
 import asyncio
 import itertools
@@ -17,7 +17,7 @@ _NUMBERS = itertools.count()
 
 
 class Api(Protocol):
-    """What the endpoints ask of the server."""
+    """What the endpoints need from the server."""
 
     account: Account
     features_off: tuple[str, ...]
@@ -32,14 +32,14 @@ class Api(Protocol):
 
 
 class OpenedExport(Protocol):
-    """What a fault may know of an export, and do to it."""
+    """What a fault needs from an export."""
 
     days: tuple[int, int]
     dead: bool
 
 
 class Cursors(Protocol):
-    """What a fault may ask of the exports."""
+    """What a fault needs from the exports."""
 
     def export(self, request: web.Request) -> OpenedExport: ...
 
@@ -50,10 +50,10 @@ class Cursors(Protocol):
 
 @dataclass
 class Fault:
-    """Something that goes wrong in an export.
+    """A fault of an export.
 
-    name: one of FAULTS. times: how often, None for ever. page: the page it hits (0 is the first),
-    None for any; opening: whether it hits the POST that opens an export instead of a page.
+    name: one of FAULTS. times: how often it occurs, None for always. page: the page on which it occurs
+    (from 0), None for any. opening: whether it occurs on the POST that creates an export.
     """
 
     name: str
@@ -66,7 +66,7 @@ class Fault:
             raise ValueError(f"no fault '{self.name}'; there are {', '.join(FAULTS)}")
 
     def take(self, opening: bool, page: int) -> bool:
-        """Whether it strikes now; counts down."""
+        """Whether it occurs now; counts down."""
         if opening != self.opening or self.times == 0 or self.page not in (None, page):
             return False
         if self.times is not None:
@@ -75,7 +75,7 @@ class Fault:
 
     @classmethod
     def parse(cls, text: str) -> "Fault":
-        """name[:times[:page]], times `always` or a number; `open-` before the name hits the POST."""
+        """name[:times[:page]], times `always` or a number; `open-` before the name means the POST."""
         name, times, page = (text + "::").split(":")[:3]
         return cls(
             name.removeprefix("open-"),
@@ -86,19 +86,19 @@ class Fault:
 
 
 def as_json(content: Content, http: int = 200) -> web.Response:
-    """A response as CleverTap sends it."""
+    """A response in CleverTap's form."""
     return web.Response(
         status=http, body=orjson.dumps(content), content_type="application/json", charset="utf-8"
     )
 
 
 def fail(error: str, code: int | str, http: int = 200) -> web.Response:
-    """A failure, as CleverTap reports one."""
+    """A failure in CleverTap's form."""
     return as_json({"status": "fail", "error": error, "code": code}, http)
 
 
 def refused_dates(first: Any, last: Any, today: int = 99991231) -> web.Response | None:
-    """A refusal, if these are no days YYYYMMDD in their order, or later than today."""
+    """A refusal if these are not two days YYYYMMDD in order, up to today."""
     for day in (first, last):
         try:
             datetime.strptime(f"{day:08d}", "%Y%m%d")
@@ -114,7 +114,7 @@ def not_ready() -> web.Response:
     return fail("Request still in progress, please retry later", 2)
 
 
-# Each takes the exports, the request and the response that would have been right.
+# Each gets the exports, the request and the correct response.
 FaultAnswer = Callable[[Cursors, web.Request, Content], Coroutine[Any, Any, web.StreamResponse]]
 
 
@@ -150,19 +150,19 @@ async def _dead(exports: Cursors, request: web.Request, content: Content) -> web
 
 
 async def _dead_long(exports: Cursors, request: web.Request, content: Content) -> web.StreamResponse:
-    """An export of more than three days dies, as a dense one does that outlives its cursors."""
+    """The cursor of an export of more than three days expires, as that of a large one does."""
     first, last = exports.export(request).days
     return await _dead(exports, request, content) if last - first > 2 else as_json(content)
 
 
 async def _dead_second(exports: Cursors, request: web.Request, content: Content) -> web.StreamResponse:
-    """Every second export dies."""
+    """The cursor of every second export expires."""
     export, _ = exports.position(request)
     return await _dead(exports, request, content) if export % 2 else as_json(content)
 
 
 def _with_cursor(salt: str | None, page: Callable[[int], int], records: bool) -> FaultAnswer:
-    """A page whose next cursor leads to `page(this one)`; with a salt it is a cursor never seen."""
+    """A page whose next cursor leads to `page(this one)`; with a salt, the cursor is a new one."""
 
     async def answer(exports: Cursors, request: web.Request, content: Content) -> web.StreamResponse:
         export, number = exports.position(request)
@@ -176,7 +176,7 @@ def _with_cursor(salt: str | None, page: Callable[[int], int], records: bool) ->
 
 
 def _as_partial(content: dict[str, Any]) -> web.Response:
-    """The shape that one client saw: status partial until the last page, the next cursor in cursor."""
+    """What one client saw: status partial until the last page, the next cursor in cursor."""
     if "next_cursor" in content:
         content = {**content, "status": "partial", "cursor": content["next_cursor"]}
         del content["next_cursor"]
@@ -184,7 +184,7 @@ def _as_partial(content: dict[str, Any]) -> web.Response:
 
 
 def _withheld(content: dict[str, Any]) -> web.Response:
-    """Three records fewer: a loss that the counts alone can tell."""
+    """Omits three records, a loss that only the counts show."""
     page = orjson.loads(orjson.dumps(content))
     return as_json({**page, "records": page.get("records", [])[3:]})
 

@@ -1,8 +1,7 @@
-"""The sandbox's server: the app, the credentials, and what a test asks of it.
+"""The sandbox's server: the app, the credentials, and an interface for tests.
 
-Use `Sandbox` as a context manager in a test (`source-clevertap-sandbox` serves one: cli.py). Besides
-CleverTap's own paths it answers under /_sandbox: `stats`, `truth/profiles`, `truth/events`, `faults`,
-`clock`.
+Use `Sandbox` as a context manager in a test, or the command `source-clevertap-sandbox` (cli.py). Besides
+CleverTap's paths it has /_sandbox with `stats`, `truth/profiles`, `truth/events`, `faults`, `clock`.
 """
 
 import asyncio
@@ -30,7 +29,7 @@ Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 
 class Sandbox:
-    """A fake CleverTap on loopback, served from a thread of its own."""
+    """A fake CleverTap on loopback, served from its own thread."""
 
     def __init__(
         self,
@@ -43,11 +42,11 @@ class Sandbox:
         features_off: tuple[str, ...] = (),
         change: Callable[[dict[str, Any], Any], Any] | None = None,
     ) -> None:
-        """not_ready: how often each page is "still in progress", or a count partial, before it comes.
+        """not_ready: how often each page is "still in progress", or a count partial, before it is ready.
 
-        latency: seconds that each answer takes. port: 0 picks a free one. page_rows: the most that a
-        page holds, for short pages. features_off: ("content_blocks",) where the account has none.
-        change: of a request (as in `requests`) and the JSON of its answer makes another answer, or None.
+        latency: seconds per response. port: 0 chooses a free one. page_rows: the maximum of a page.
+        features_off: ("content_blocks",) if it is disabled. change: a function of a request (as in
+        `requests`) and the JSON of its response, which returns another response, or None.
         """
         self.features_off, self.change = features_off, change
         self.account = account or Account()
@@ -66,9 +65,9 @@ class Sandbox:
         return f"http://127.0.0.1:{self.port}"
 
     def config(self, **changes: Any) -> dict[str, Any]:
-        """A connector configuration for this account, over the whole range of its data.
+        """The connector's configuration for this account, with the whole range of its data.
 
-        A change to None leaves a setting out.
+        A change to None removes a setting.
         """
         config = {
             "account_id": self.account.account_id,
@@ -119,17 +118,17 @@ class Sandbox:
 
     @property
     def queries(self) -> list[Any]:
-        """The queries of the exports that were opened by GET."""
+        """The queries of the exports that were created by GET."""
         texts = (parse_qs(request["query"]).get("query") for request in self.requests)
         return [orjson.loads(text[0]) for text in texts if text]
 
     def prebuild(self, flags: Flags = ALL_FLAGS) -> None:
-        """Encodes every profile now, so that a benchmark does not wait for the sandbox."""
+        """Encodes all profiles in advance, so that a benchmark does not wait for the sandbox."""
         for number in range(self.account.profiles):
             self.exports.record("profiles", "", flags, number)
 
     def prebuild_events(self, event: str, flags: Flags) -> None:
-        """Encodes every occurrence of an event now, for the same reason."""
+        """Encodes all occurrences of an event in advance."""
         for number in self.account.raised(event, 19700101, 99991231):
             self.exports.record("events", event, flags, number)
 
@@ -137,7 +136,7 @@ class Sandbox:
 
     @web.middleware
     async def _guard(self, request: web.Request, handler: Handler) -> web.StreamResponse:
-        """Records the request, checks the credentials and the limit of three in flight."""
+        """Records the request, and checks the credentials and the limit of three concurrent requests."""
         if request.path.startswith("/_sandbox"):
             return await handler(request)
         recorded = {
@@ -173,12 +172,12 @@ class Sandbox:
     # ---------------------------------------------------------------- what endpoints ask
 
     def today(self) -> int:
-        """The day in the project's time zone, YYYYMMDD."""
+        """Today in the project's time zone, YYYYMMDD."""
         zone = pytz.timezone(self.account.timezone)
         return int(datetime.fromtimestamp(self.now(), zone).strftime("%Y%m%d"))
 
     def fault(self, opening: bool, page: int) -> FaultAnswer | None:
-        """The fault that strikes an answer, if any."""
+        """The fault of a response, if any."""
         for fault in self.faults:
             if fault.take(opening, page):
                 return FAULTS[fault.name]

@@ -1,4 +1,4 @@
-"""The rest of the sandbox's account: what its campaigns, reports, blocks and counts hold, and the truth.
+"""The rest of the sandbox's account: campaigns, reports, content blocks, counts, and their ground truth.
 
 As in account.py, the same account gives the same records on any machine.
 """
@@ -32,7 +32,7 @@ _CHANNELS = ("Push", "email", "SMS", "web_pop_up")
 
 
 def event_schema(account: Account) -> list[Row]:
-    """What getSchema tells of events: `name`, and fields that no page documents."""
+    """The events of getSchema: `name`, and fields that are not documented."""
     return [
         {"name": name, "status": ("Active", "Inactive", "Discarded")[number % 3], "eventCount": number}
         for number, name in enumerate(account.schema())
@@ -40,7 +40,7 @@ def event_schema(account: Account) -> list[Row]:
 
 
 def user_properties(account: Account) -> list[Row]:
-    """What getSchema tells of profile properties."""
+    """The profile properties of getSchema."""
     types: tuple[Any, ...] = ("String", "Integer", ["Mixed", "List"], None)
     names = ("Customer Type", "last.score", "citt\u00e0", "tags", "nested \u2603", "it's {{ 7 }}")
     return [
@@ -50,7 +50,7 @@ def user_properties(account: Account) -> list[Row]:
 
 
 def campaigns(account: Account, first: int = 0, last: int = 99991231) -> list[Row]:
-    """The campaigns whose scheduled start lies from day `first` to `last` (YYYYMMDD)."""
+    """The campaigns that are scheduled from day `first` to `last` (YYYYMMDD)."""
     rows = []
     for number in range((CAMPAIGNS_END - account.first_day).days // CAMPAIGN_DAYS):
         day = f"{account.first_day + timedelta(number * CAMPAIGN_DAYS):%Y%m%d}"
@@ -72,7 +72,7 @@ def campaign_id(number: int) -> int:
 
 
 def campaign_report(number: int) -> Row | int:
-    """A campaign's result, or which of the four forms of "no report yet" it answers with (0 to 3)."""
+    """A campaign's result, or the form of its "no report yet" (0 to 3)."""
     if number % 2:
         return number // 2 % NO_REPORT_FORMS
     result: Row = {"sent": number * 10, "clicked": number}
@@ -82,7 +82,7 @@ def campaign_report(number: int) -> Row | int:
 
 
 def campaign_reports(account: Account, first: int = 0, last: int = 99991231) -> list[Row]:
-    """What a complete read of all reports must deliver."""
+    """What a complete read of all reports must return."""
     numbers = {campaign_id(n): n for n in range(10_000)}
     reports = [
         (row["id"], campaign_report(numbers[row["id"]])) for row in campaigns(account, first, last)
@@ -134,7 +134,7 @@ def message_times(account: Account, rows: Iterable[Row]) -> dict[int, str]:
 
 
 def content_blocks(account: Account) -> list[Row]:
-    """All content blocks, the latest changed ones first."""
+    """All content blocks, the last updated ones first."""
     rows = []
     for number in range(BLOCKS):
         created = datetime(2024, 2, 1, 6, 29, 48, 965000) + timedelta(hours=number * 31)
@@ -172,7 +172,7 @@ def category_groups(account: Account) -> list[Row]:
 def daily_counts(
     account: Account, event: str, first: int, last: int, now: datetime | None = None
 ) -> dict[str, int]:
-    """How often an event was raised on each day that it was: by the day that `ts` says."""
+    """How often an event was raised on each day, by the day of `ts`."""
     days = (_day(account, event, n) for n in account.raised(event, 19700101, 99991231, now))
     by_day = Counter(day for day in days if day)
     return {day: count for day, count in sorted(by_day.items()) if first <= int(day) <= last}
@@ -181,7 +181,7 @@ def daily_counts(
 def daily_users(
     account: Account, event: str, first: int, last: int, now: datetime | None = None
 ) -> dict[str, int]:
-    """How many users raised an event on each day: devices, for each is a user's."""
+    """How many users raised an event on each day. Each device is a user."""
     users: dict[str, set[Any]] = {}
     for number in account.raised(event, 19700101, 99991231, now):
         day = _day(account, event, number)
@@ -193,13 +193,13 @@ def daily_users(
 
 @lru_cache(maxsize=1_000_000)
 def _day(account: Account, event: str, number: int) -> str:
-    """The day of an occurrence by its `ts`, YYYYMMDD; "" if that is no time."""
+    """The day of an occurrence by its `ts`, YYYYMMDD; "" if that is not a valid time."""
     ts = account.ts(event, number)
     return "" if ts in UNREADABLE else str(ts)[:8]
 
 
 def countable(account: Account, event: Any) -> bool:
-    """Whether counts know the event: also those that cannot be exported."""
+    """Whether the event can be counted, which includes those that cannot be exported."""
     return account.knows(event) or event in NOT_EXPORTABLE
 
 
