@@ -1,76 +1,76 @@
 # `make sync` and `make test` need Python 3.10 to 3.14 with venv, git and make. `make help` lists the rest.
 PYTHON ?= python3
 BIN := .venv/bin
-INSTALL = @command -v $(PYTHON) >/dev/null || { echo "There is no $(PYTHON). Name a Python from 3.10 to 3.14: make $@ PYTHON=python3.12"; exit 1; }; \
+INSTALL = @command -v $(PYTHON) >/dev/null || { echo "There is no $(PYTHON). Choose a Python from 3.10 to 3.14: make $@ PYTHON=python3.12"; exit 1; }; \
   $(PYTHON) requirements/install.py
 
 .PHONY: help sync doctor questions test test-all test-slow lint unit integration old-cdk python313 install faults stress audit \
   bench docs-test metadata-test image-test no-code lock clean
 
 help: ## this list
-	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' Makefile
+	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / {printf "  make %-13s %s\n", $$1, $$2}' Makefile
 
-sync: ## read an account (secrets/config.json), or else the sandbox, into a DuckDB file; SYNC="--help" for options
+sync: ## read an account (secrets/config.json), else the sandbox, into a DuckDB file; SYNC="--help" lists the options
 	$(INSTALL) sync
 	@$(BIN)/python -m source_clevertap.sync $(SYNC)
 
-doctor: ## check on your account (secrets/config.json) what the connector takes for granted; docs/doctor.md
+doctor: ## check the connector's assumptions on your account (secrets/config.json); docs/doctor.md
 	$(INSTALL) sync
 	@$(BIN)/python -m source_clevertap.doctor $(or $(DOCTOR),--config secrets/config.json --report report.json)
 
-questions: ## print what examples/questions.sql answers of the DuckDB file that make sync wrote
+questions: ## run examples/questions.sql on the DuckDB file of make sync
 	$(INSTALL) sync
 	@$(BIN)/python -m source_clevertap.questions $(QUESTIONS)
 
-test: install ## lint, unit and integration tests, the old CDK, Python 3.13: some minutes
+test: install ## lint, unit and integration tests, the Builder's CDK, Python 3.13: takes some minutes
 	@$(BIN)/python .ci/suites.py
 
-test-all: install ## all of make test, and what takes longer
+test-all: install ## make test and the slow tests
 	@$(BIN)/python .ci/suites.py --all
 
-test-slow: install ## only what make test-all adds
+test-slow: install ## only the slow tests
 	@$(BIN)/python .ci/suites.py --slow
 
 lint unit integration old-cdk python313: install ## one suite of make test
 	@$(BIN)/python .ci/suites.py $@
 
-install: ## the environment of the tests
+install: ## create the environment of the tests
 	$(INSTALL) dev
 
-faults: install ## every fault of the sandbox against the command line, as a table
+faults: install ## run the command with each fault of the sandbox, and print a table
 	$(BIN)/python -m integration_tests.stress.fault_matrix $(FAULTS)
 
-stress: install ## stress tests; STRESS="--seed 1 --sequences 10000", or STRESS=--share
+stress: install ## run the stress tests; STRESS="--seed 1 --sequences 10000" or STRESS=--share
 	$(BIN)/python -m integration_tests.stress $(STRESS)
 
-audit: install ## licences, known vulnerabilities and a bill of materials of what the image installs
+audit: install ## list licenses, known vulnerabilities and a bill of materials of the image
 	$(INSTALL) audit
 	.venv-audit/bin/python .ci/audit.py
 
-bench: install ## speed beside other clients, as ratios
+bench: install ## compare the speed with other clients
 	$(INSTALL) quickhouse
 	$(BIN)/python -m benchmarks $(BENCH)
 
-docs-test: install ## what the documents say, typed (PyAirbyte: Python below 3.13)
+docs-test: install ## run the commands in the documents (PyAirbyte: Python below 3.13)
 	$(INSTALL) pyairbyte
 	.venv-pyairbyte/bin/python -m pytest -q integration_tests/docs.py
 
-metadata-test: ## metadata.yaml and docs/clevertap.md by Airbyte's own checks that run offline (Python 3.11, 3.12)
+metadata-test: ## run Airbyte's checks of metadata.yaml and docs/clevertap.md (Python 3.11, 3.12)
 	$(INSTALL) metadata
 	.venv-metadata/bin/python integration_tests/metadata.py
 
-image-test: install ## the image, built with buildah
+image-test: install ## build and test the image with buildah
 	integration_tests/image-test
 
-no-code: install ## no_code/manifest.yaml, made anew from manifest.yaml
+no-code: install ## generate no_code/manifest.yaml from manifest.yaml
 	$(BIN)/python -m no_code.derive
 
-lock: install ## requirements/*.txt, made anew from the .in files
+lock: install ## generate requirements/*.txt from the .in files
 	cd requirements && for name in sync dev old-cdk run pyairbyte quickhouse audit; do \
 	  ../$(BIN)/uv pip compile -q --universal --python-version 3.10 --generate-hashes \
 	    --no-emit-index-url --no-header --no-strip-extras $$name.in -o $$name.txt || exit 1; done; \
 	../$(BIN)/uv pip compile -q --universal --python-version 3.11 --generate-hashes \
 	  --no-emit-index-url --no-header --no-strip-extras metadata.in -o metadata.txt
 
-clean: ## remove what was installed and built
+clean: ## remove environments and builds
 	rm -rf .venv* build dist .tmp .cache

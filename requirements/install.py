@@ -59,7 +59,7 @@ def python_problem(newest):
     version, span = sys.version_info[:2], "3.10 to {}.{}".format(*newest)
     if not OLDEST <= version <= newest:
         found = "{}.{} is too {}".format(*version, "old" if version < OLDEST else "new")
-        return f"Python {found}, {span} will do. Type: make ... PYTHON=python3.12"
+        return f"Python {found}: use {span}, for example make ... PYTHON=python3.12"
     try:
         import ensurepip  # noqa: F401
         import venv  # noqa: F401

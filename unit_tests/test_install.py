@@ -23,8 +23,8 @@ def install() -> types.ModuleType:
 @pytest.mark.parametrize(
     ("version", "words"),
     [
-        ((3, 9, 18), "Python 3.9 is too old, 3.10 to 3.14 will do. Type: make ... PYTHON="),
-        ((3, 15, 0), "Python 3.15 is too new, 3.10 to 3.14 will do. Type: make ... PYTHON="),
+        ((3, 9, 18), "Python 3.9 is too old: use 3.10 to 3.14, for example make ... PYTHON="),
+        ((3, 15, 0), "Python 3.15 is too new: use 3.10 to 3.14, for example make ... PYTHON="),
         ((3, 10, 0), None),
         ((3, 14, 9), None),
     ],
