@@ -140,9 +140,7 @@ def decode_body(response: requests.Response) -> Json | None:
             with suppress(ValueError, RecursionError):
                 found = json.loads(body, parse_int=number, parse_float=number, parse_constant=int)
                 page = clean(found)
-                response._content = orjson.dumps(
-                    page
-                )  # the CDK's JsonDecoder returns {} for what it rejects
+                response._content = orjson.dumps(page)  # JsonDecoder returns {} for what it rejects
         kept["page"] = page if isinstance(page, dict) else None
         if isinstance(page, dict):
             page["error"] = page.get("error") or page.get("message")
@@ -287,8 +285,7 @@ class CleverTapErrorHandler(DefaultErrorHandler):
     records_optional: whether the key may be missing if there are no records.
     page_parameter: "cursor" for an export, "req_id" for a count, "" for a stream without two steps.
     first_filters: filters that precede the others if `first_filters_if` is true.
-    network_errors: messages by a part of the exception, for faults of the network that retries do not
-        mend.
+    network_errors: messages for network faults that do not pass, by a part of the exception.
     waits: the first and the longest wait in seconds, for each response action that retries.
     max_wait_minutes: how long a request is retried. It is also how long all requests of a stream are
         retried while none succeeds: 78 windows would otherwise outlast an outage by hours.
