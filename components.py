@@ -742,7 +742,7 @@ def check_config(config: cdk.Config) -> None:
         try:
             days[name] = to_date(config[name]) if config.get(name) else days[name]
         except ValueError:
-            problems.append(f"{name} {config[name]} is not a valid date. Example: 20220101.")
+            problems.append(f"{name} {config[name]} is not a valid date (YYYYMMDD, like 20220101).")
     try:
         now = today(config)
     except (OSError, ValueError):
