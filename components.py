@@ -204,8 +204,8 @@ class TwoStepRequester:
 
     The page token is the cursor or req_id. Cursors expire after hours; the manifest's RESET_PAGINATION
     then makes this class create the export again. If it expires again, the window is split, down to one
-    day; at one day, or if the CDK cannot split windows, the export is created up to `max_recreations`
-    times. Records that were already read are emitted again, with the same primary keys.
+    day; at one day, or if the CDK cannot split windows, the export is created again, `max_recreations`
+    times in all. Records that were already read are emitted again, with the same primary keys.
     filters_setting: the setting whose JSON is added to the body of the POST.
 
     Returns None for an event that CleverTap refused before. Raises system_error for a cursor that comes
@@ -552,8 +552,8 @@ class EventTransformation(cdk.RecordTransformation):
             message = (
                 f"event_time is {nearest // 900 / 4:+g} hours off, as the sessions of 50 events show."
             )
-            advice = "Copy it from Settings > Project in the dashboard."
-            LOGGER.warning(f"{message} timezone is not {self._zone.key}. {advice}")
+            advice = "Copy timezone from Settings > Project in the dashboard."
+            LOGGER.warning(f"{message} The project is not in {self._zone.key}. {advice}")
 
 
 @dataclass
@@ -753,18 +753,12 @@ def check_config(config: cdk.Config) -> None:
         problems.append(f"start_date {start:%Y%m%d} is after end_date {end:%Y%m%d}.")
     elif start > now:
         problems.append(f"start_date {start:%Y%m%d} is after today ({now:%Y%m%d} in that timezone).")
-    if not BASE_URL.fullmatch(
-        config.get("base_url") or "http://localhost"
-    ):  # the passcode is sent there
-        problems.append(
-            "base_url must be https://...api.clevertap.com or http://localhost, without a path."
-        )
+    if not BASE_URL.fullmatch(config.get("base_url") or "http://localhost"):  # it gets the passcode
+        problems.append("base_url must be https://...api.clevertap.com or http://localhost, no path.")
     if config.get("pii_mode") == "hash" and not config.get("pii_salt"):
         problems.append("pii_mode hash requires pii_salt. Any long random text will do.")
     if not re.fullmatch("[!-~]([ -~]*[!-~])?", config["passcode"]):  # the CDK would print it
-        problems.append(
-            "passcode is empty, starts or ends with a space, or is not ASCII. Copy it again."
-        )
+        problems.append("passcode is empty, not ASCII, or starts or ends with a space. Copy it again.")
     for name in ("profile_filters", "event_filters"):
         try:
             known = json.loads(config.get(name) or "{}").keys() <= FILTERS

@@ -1,6 +1,7 @@
 """source-clevertap-doctor: what it says of the sandbox, and of a CleverTap that is otherwise."""
 
 import json
+import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -12,6 +13,7 @@ from aiohttp import web
 from source_clevertap.doctor import __main__ as doctor
 from source_clevertap.doctor import assumptions, client
 from source_clevertap.doctor.assumptions import ASSUMPTIONS, CONFIRMED, DIFFERS
+from source_clevertap.run import definition_file
 from source_clevertap.sandbox import Account, Sandbox, tables
 from source_clevertap.sandbox.demo import DemoAccount
 
@@ -19,6 +21,7 @@ Json = dict[str, Any]
 Change = Callable[[Json, Any], Any]
 
 ACCOUNT = Account(profiles=400, events=20_000)
+ROOT = definition_file("manifest.yaml").parent
 SETTINGS: Json = {"end_date": 20220225}  # in the days of its data
 DEMO_DAY = 20261115  # in those of the demo account
 
@@ -42,6 +45,10 @@ def examined(tmp_path: Path, change: Change | None = None, **settings: Any) -> J
     return report
 
 
+def without_seconds(text: str) -> str:
+    return re.sub(r"[0-9.]+ s\b", "0.0 s", text)
+
+
 def verdicts(report: Json) -> dict[int, str]:
     return {row["number"]: row["verdict"] for row in report["assumptions"]}
 
@@ -63,6 +70,9 @@ def test_a_demo_account_shows_its_zone_and_how_much_there_is(
     out = capsys.readouterr().out
     rows = sum(tables.daily_counts(account, "App Launched", 20220101, DEMO_DAY).values())
     assert f"The first sync of the event reads {rows:,} rows since" in out
+    if timezone == account.timezone:
+        example = re.findall("```text\n(.*?)```", (ROOT / "docs/doctor.md").read_text(), re.S)
+        assert [without_seconds(out).strip()] == [without_seconds(each).strip() for each in example]
     wrong = timezone != account.timezone
     assert ("Set timezone to the project's: the data is in UTC+5.5 hours" in out) == wrong
     assert {number for number, verdict in found.items() if verdict == DIFFERS} == (
