@@ -1,7 +1,6 @@
 """The command `source-clevertap`, also `python -m source_clevertap`."""
 
 import gc
-from contextlib import suppress
 
 # A page and the CDK have some hundred thousand objects each, and none is in a cycle. With Python's
 # default of 700, all of them are searched for cycles hundreds of times.
@@ -11,12 +10,6 @@ GC_THRESHOLD = (100_000, 20, 100)
 def main() -> None:
     """Runs the connector."""
     gc.set_threshold(*GC_THRESHOLD)  # before the CDK is imported, which takes most of the start-up
-    with suppress(ImportError):
-        # At each start the CDK's serializers parse the source of the message classes for comments, for a
-        # JSON schema that is not used. This takes a third of a second.
-        import attributes_doc
-
-        attributes_doc.get_attributes_doc = lambda _: {}  # type: ignore[assignment]
     from source_clevertap.run import run
 
     run()

@@ -1,38 +1,30 @@
-"""Reads, converts and prints the records of exports in batches. Only the package does this.
+"""Prints the records of any stream in batches. Only the package does this.
 
-More than half of the time of a read is what the CDK does for each record: generators, a queue, a
-message, a count, a string. The classes here replace some of components.py, and call them for each
-record. To the CDK a batch is one record that has the cursor value of its last record. The CDK's queue
-keeps the order, and its cursor and the manifest do not change.
+More than half of the time of a read is what the CDK does for each record after its partition has yielded it: a queue, a
+message, a count, a string. A batch passes through all of that as one record, which has the highest cursor value of its
+records. The CDK's queue keeps the order, and its cursors, components.py and the manifest do not change.
 """
 
-import itertools
 import threading
 import time
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from types import ModuleType
 from typing import Any
 
 import orjson
-import requests
 from airbyte_cdk.models import AirbyteMessage
 from airbyte_cdk.sources.streams.concurrent.abstract_stream import AbstractStream
 from airbyte_cdk.sources.streams.concurrent.partitions.partition import Partition
 from airbyte_cdk.sources.types import Record
 
-STREAMS = ("profiles", "events")
-TRANSFORMATIONS = ("EventTransformation", "ProfileTransformation", "PersonalDataTransformation")
-RECORDS = 100  # in a batch when it is read; a batch that is printed has a megabyte
 BYTES = 1_000_000
-MILLISECONDS = 100  # a batch is printed after this time, however small it is
-IN_QUEUE = 16  # batches; the CDK's queue would hold 10,000, which is millions of records
-BATCH = "batch"  # the key of a batch in a record
+NANOSECONDS = 100_000_000  # a batch is printed after this time, however small it is
+IN_QUEUE = 16  # batches; the CDK's queue would hold 10,000, which is 10 GB
 
 
 @dataclass
 class Batch:
-    """The lines to print for some records, and their number."""
+    """The lines to print for some records, and their number. The class itself is its key in a record."""
 
     lines: bytes
     count: int
@@ -66,75 +58,60 @@ class Room:
         self._free.release()
 
 
-def install(components: ModuleType) -> None:
-    """Replaces classes of components.py so that exports are read in batches, once."""
-    if is_installed(components):
-        return
-    extractor: type = components.ExportExtractor
+class BatchStream:
+    """A stream whose partitions yield batches. All else is the stream's own."""
 
-    class ExportExtractor(extractor):  # type: ignore[misc]
-        def extract_records(self, response: requests.Response) -> Iterator[Mapping[str, Any]]:
-            records = super().extract_records(response)
-            while batch := list(itertools.islice(records, RECORDS)):
-                yield {BATCH: batch}
+    def __init__(self, stream: AbstractStream, room: Room) -> None:
+        self._stream, self._room = stream, room
 
-    components.ExportExtractor = ExportExtractor  # type: ignore[attr-defined]
-    for name in TRANSFORMATIONS:
-        setattr(components, name, _of_batches(getattr(components, name)))
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._stream, name)
 
-
-def is_installed(components: ModuleType) -> bool:
-    """Whether `install` has been called."""
-    return bool(components.ExportExtractor.__module__ == __name__)
-
-
-def _of_batches(transformation: type) -> type:
-    class Transformation(transformation):  # type: ignore[misc]
-        def transform(self, record: Any, *args: Any, **named: Any) -> None:
-            transform = super().transform
-            for each in record[BATCH]:
-                transform(each, *args, **named)
-
-    return Transformation
+    def generate_partitions(self) -> Iterable[Partition]:
+        """Generates the stream's partitions."""
+        for partition in self._stream.generate_partitions():
+            yield BatchPartition(partition, self._stream.cursor_field, self._room)
 
 
 class BatchPartition(Partition):
     """A partition that yields batches."""
 
-    def __init__(self, partition: Partition, cursor_field: str, room: Room) -> None:
+    def __init__(self, partition: Partition, cursor_field: str | None, room: Room) -> None:
         self._partition, self._cursor_field, self._room = partition, cursor_field, room
 
-    def read(self) -> Iterable[Record]:
+    def read(self) -> Iterator[Record]:
         """Yields batches. If the partition fails, yields the records before the error first."""
-        head = b'{"type":"RECORD","record":{"stream":%b,"data":' % orjson.dumps(self.stream_name())
         lines: list[bytes] = []
-        size, started, failure, last = 0, 0, None, None
+        size, started, highest, failure, last = 0, 0, "", None, None
         try:
             for last in self._partition.read():
-                now = time.time_ns() // 1_000_000
-                tail = b',"emitted_at":%d}}\n' % now
+                data = last.data
+                if None in data.values():  # the CDK omits them, too
+                    data = {name: value for name, value in data.items() if value is not None}
+                line = orjson.dumps(data)
+                value = data.get(self._cursor_field)
+                highest = value if isinstance(value, str) and value > highest else highest
+                now = time.time_ns()
                 started = started if lines else now
-                for data in last.data[BATCH]:
-                    if None in data.values():  # the CDK omits them, too
-                        line = orjson.dumps({name: v for name, v in data.items() if v is not None})
-                    else:
-                        line = orjson.dumps(data)
-                    lines += (head, line, tail)
-                    size += len(line)
-                if size >= BYTES or now - started >= MILLISECONDS:
-                    yield self._batch(lines, last)
-                    lines, size = [], 0
+                lines.append(line)
+                size += len(line)
+                if size >= BYTES or now - started >= NANOSECONDS:
+                    yield self._batch(lines, highest, last)
+                    lines, size, highest = [], 0, ""
         except Exception as error:
             failure = error
         if lines and last:
-            yield self._batch(lines, last)
+            yield self._batch(lines, highest, last)
         if failure:
             raise failure
 
-    def _batch(self, lines: list[bytes], last: Record) -> Record:
+    def _batch(self, lines: list[bytes], highest: str, last: Record) -> Record:
+        head = b'{"type":"RECORD","record":{"stream":%b,"data":' % orjson.dumps(self.stream_name())
+        tail = b',"emitted_at":%d}}\n' % (time.time_ns() // 1_000_000)
         self._room.take()
-        batch, data = Batch(b"".join(lines), len(lines) // 3), last.data[BATCH][-1]
-        data = {BATCH: batch, self._cursor_field: data[self._cursor_field]}
+        data: dict[Any, Any] = {Batch: Batch(head + (tail + head).join(lines) + tail, len(lines))}
+        if self._cursor_field and highest:
+            data[self._cursor_field] = highest
         return Record(data, last.stream_name, last.associated_slice)
 
     def to_slice(self) -> Mapping[str, Any] | None:
@@ -147,20 +124,20 @@ class BatchPartition(Partition):
         return hash(self._partition)
 
 
-def read_in_batches(stream: AbstractStream, room: Room) -> None:
-    """Makes a stream yield batches, if it is one of STREAMS."""
-    if stream.name not in STREAMS:
-        return
-    generate, cursor_field = stream.generate_partitions, str(stream.cursor_field)
-
-    def generate_partitions() -> Iterable[Partition]:
-        for partition in generate():
-            yield BatchPartition(partition, cursor_field, room)
-
-    stream.generate_partitions = generate_partitions  # type: ignore[method-assign]
-
-
 def batch_of(message: AirbyteMessage) -> Batch | None:
     """The batch in a message, or None."""
-    batch = message.record.data.get(BATCH) if message.record else None
-    return batch if isinstance(batch, Batch) else None
+    data: Mapping[Any, Any] = message.record.data if message.record else {}
+    return data.get(Batch)
+
+
+class BatchMemoryMonitor:
+    """The CDK's memory monitor, which looks every 5,000 messages: a batch counts as all of its records."""
+
+    def __init__(self, monitor: Any) -> None:
+        self._monitor, self.records = monitor, 1
+
+    def check_memory_usage(self) -> None:
+        """Raises the CDK's transient_error if memory is nearly used up."""
+        for _ in range(self.records):
+            self._monitor.check_memory_usage()
+        self.records = 1

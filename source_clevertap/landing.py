@@ -101,9 +101,7 @@ class Landing:
         states: Json = self._pipeline.state.get("sources", {}).get("clevertap", {}).get("states", {})
         return dict(states)
 
-    def commit(
-        self, rows: Mapping[str, list[Json]], streams: Mapping[str, Stream], states: Json
-    ) -> None:
+    def commit(self, rows: Mapping[str, list[Json]], streams: Mapping[str, Stream], states: Json) -> None:
         """Loads rows by stream, together with states."""
 
         @dlt.source(name="clevertap", max_table_nesting=0)

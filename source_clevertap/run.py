@@ -5,7 +5,6 @@ import io
 import json
 import logging
 import os
-import re
 import sys
 import tempfile
 import urllib.request
@@ -24,37 +23,34 @@ from airbyte_cdk.sources.declarative.yaml_declarative_source import YamlDeclarat
 from airbyte_cdk.sources.streams.concurrent.abstract_stream import AbstractStream
 from airbyte_cdk.utils.traced_exception import AirbyteTracedException
 
-from source_clevertap import batches, prefetch
+from source_clevertap import batches
 
-COMPONENTS_MODULE = (
-    "source_declarative_manifest.components"  # the name in the Builder and the image, too
-)
+COMPONENTS_MODULE = "source_declarative_manifest.components"  # the name in the Builder and the image, too
 
 
 class SourceClevertap(YamlDeclarativeSource):
     """The source that manifest.yaml and components.py define."""
 
-    def __init__(self, config_path: str | None = None, **inputs: Any) -> None:
+    def __init__(self, config_path: str | None = None, in_batches: bool = False, **inputs: Any) -> None:
         register_components()
         # requests would send the passcode to the target of a redirect.
         requests.sessions.DEFAULT_REDIRECT_LIMIT = 0
         # The path is absolute, because a relative one is looked up in the working directory first.
-        super().__init__(
-            path_to_yaml=str(definition_file("manifest.yaml")), config_path=config_path, **inputs
-        )
-        self.room = batches.Room()
+        super().__init__(path_to_yaml=str(definition_file("manifest.yaml")), config_path=config_path, **inputs)
+        self.room, self._in_batches = batches.Room(), in_batches
 
     @staticmethod
     def write_config(config: Mapping[str, Any], config_path: str) -> None:
         """Does nothing: the CDK would write the passcode to a file that nobody reads."""
 
     def streams(self, config: Mapping[str, Any]) -> list[AbstractStream]:
-        """Returns the streams. If batches are installed, `events` and `profiles` read in batches."""
+        """Returns the streams; those of a read in batches yield batches."""
         streams = super().streams(config)
-        if batches.is_installed(sys.modules[COMPONENTS_MODULE]):
-            for stream in streams:
-                batches.read_in_batches(stream, self.room)
-        return streams
+        return (
+            [cast("AbstractStream", batches.BatchStream(s, self.room)) for s in streams]
+            if self._in_batches
+            else streams
+        )
 
     def read(
         self,
@@ -69,8 +65,7 @@ class SourceClevertap(YamlDeclarativeSource):
         missing = {asked.stream.name for asked in catalog.streams} - offered
         if missing:
             raise AirbyteTracedException(
-                message=f"There is no stream {', '.join(sorted(missing))}. Refresh the schema of the "
-                "connection.",
+                message=f"There is no stream {', '.join(sorted(missing))}. Refresh the schema of the connection.",
                 failure_type=FailureType.config_error,
             )
 
@@ -117,9 +112,7 @@ def create_source(args: list[str]) -> SourceClevertap:
     Raises config_error for a missing command or file.
     """
     if not args:
-        raise _config_error(
-            "The command is missing. Use source-clevertap spec, check, discover, read or --help."
-        )
+        raise _config_error("The command is missing. Use source-clevertap spec, check, discover, read or --help.")
     parsed = AirbyteEntrypoint.parse_args(args)
     for name in ("config", "catalog", "state"):
         if getattr(parsed, name, None):
@@ -130,16 +123,11 @@ def create_source(args: list[str]) -> SourceClevertap:
     config: Mapping[str, Any] = SourceClevertap.read_config(config_path) if config_path else {}
     catalog = SourceClevertap.read_catalog(catalog_path) if catalog_path else None
     state = SourceClevertap.read_state(state_path) if state_path else None
-    if (
-        catalog and state
-    ):  # the CDK builds all streams, and would fail for the state of one that is not read
+    if catalog and state:  # the CDK builds all streams, and would fail for the state of one that is not read
         names = {configured.stream.name for configured in catalog.streams}
         state = [s for s in state if s.stream and s.stream.stream_descriptor.name in names]
-    if parsed.command == "read" and os.environ.get("CLEVERTAP_BATCHES") != "false":
-        register_components()
-        batches.install(sys.modules[COMPONENTS_MODULE])
-        prefetch.install(sys.modules[COMPONENTS_MODULE])
-    return SourceClevertap(config=config, catalog=catalog, state=state, config_path=config_path)
+    in_batches = parsed.command == "read" and os.environ.get("CLEVERTAP_BATCHES") != "false"
+    return SourceClevertap(config=config, catalog=catalog, state=state, config_path=config_path, in_batches=in_batches)
 
 
 class Entrypoint(AirbyteEntrypoint):
@@ -148,23 +136,23 @@ class Entrypoint(AirbyteEntrypoint):
     def __init__(self, source: SourceClevertap, write: Callable[[bytes], Any]) -> None:
         super().__init__(source)
         self._write, self._room = write, source.room
-        self._counts: dict[str, int] = defaultdict(int)
+        if hasattr(self, "_memory_monitor"):  # not in older CDKs
+            self._memory_monitor: Any = batches.BatchMemoryMonitor(self._memory_monitor)
 
     def read(self, *args: Any) -> Iterable[AirbyteMessage]:
         """Yields the messages of a read that are not batches, and writes the batches."""
-        self.logger.addFilter(self._correct_count)
+        self.logger.addFilter(is_right)
         try:
             for message in super().read(*args):
-                batch = batches.batch_of(message)
-                if message.record:
-                    self._counts[message.record.stream] += batch.count if batch else 1
-                if batch:
+                if batch := batches.batch_of(message):
+                    if hasattr(self, "_memory_monitor"):
+                        self._memory_monitor.records = batch.count
                     self._write(batch.lines)
                     self._room.give_back()
                 else:
                     yield message
         finally:
-            self.logger.removeFilter(self._correct_count)
+            self.logger.removeFilter(is_right)
 
     @staticmethod
     def handle_record_counts(
@@ -173,17 +161,14 @@ class Entrypoint(AirbyteEntrypoint):
         """Counts the records of a batch, and leaves other messages to the CDK."""
         batch = batches.batch_of(message)
         if batch and message.record:
-            stream = HashableStreamDescriptor(name=message.record.stream)
-            stream_message_count[stream] += batch.count
+            stream_message_count[HashableStreamDescriptor(name=message.record.stream)] += batch.count
             return message
         return AirbyteEntrypoint.handle_record_counts(message, stream_message_count)
 
-    def _correct_count(self, record: logging.LogRecord) -> bool:
-        """Corrects the number of records in the CDK's log, which counts a batch as one."""
-        found = re.fullmatch("Read [0-9]+ records from (.+) stream", str(record.msg))
-        if found:
-            record.msg = f"Read {self._counts[found[1]]} records from {found[1]} stream"
-        return True
+
+def is_right(record: logging.LogRecord) -> bool:
+    """Whether a line of the CDK's log is right: its "Read 3 records" counts batches. The states have the numbers."""
+    return record.funcName != "_on_stream_is_done" or not str(record.msg).startswith("Read ")
 
 
 def print_lines(lines: bytes) -> None:

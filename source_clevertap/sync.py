@@ -92,9 +92,7 @@ class Progress:
         """Counts a row."""
         stream.rows += 1
         self.rows += 1
-        if self.rows % 500 == 0 and time.monotonic() - self._shown > (
-            0.5 if self._changes else PROGRESS_SECONDS
-        ):
+        if self.rows % 500 == 0 and time.monotonic() - self._shown > (0.5 if self._changes else PROGRESS_SECONDS):
             self._shown = time.monotonic()
             self.show(f"  {stream.name}: {stream.rows:,} rows ({self.rows / self.seconds:,.0f} rows/s)")
 
@@ -113,9 +111,7 @@ class Progress:
             print(file=self._out)
 
 
-def sync(
-    config: Json, database: Path, names: list[str], full_refresh: bool, commit_rows: int = COMMIT_ROWS
-) -> None:
+def sync(config: Json, database: Path, names: list[str], full_refresh: bool, commit_rows: int = COMMIT_ROWS) -> None:
     """Reads the named streams, or all of them, into `database`, and prints a report."""
     with contextlib.ExitStack() as stack:
         landing = opened(database)
@@ -147,9 +143,7 @@ def database_error(database: Path, error: BaseException) -> SyncError:
     while (cause := causes[-1].__cause__ or causes[-1].__context__) and len(causes) < 10:
         causes.append(cause)
     text = " ".join(str(cause) for cause in causes)
-    full = any(
-        isinstance(cause, OSError) and cause.errno in (errno.ENOSPC, errno.EFBIG) for cause in causes
-    )
+    full = any(isinstance(cause, OSError) and cause.errno in (errno.ENOSPC, errno.EFBIG) for cause in causes)
     if full or "No space left" in text or "File too large" in text:
         return SyncError(f"The disk is full. Free some space for {database}, then sync again.")
     if "lock" in text.lower():
@@ -185,9 +179,7 @@ def selected(connector: Connector, names: list[str]) -> dict[str, Stream]:
             offered = {s["name"]: Stream.of(s) for s in message["catalog"]["streams"]}
     missing = sorted(set(names) - offered.keys())
     if missing:
-        raise SyncError(
-            f"There is no stream {', '.join(missing)}. The streams are {', '.join(offered)}."
-        )
+        raise SyncError(f"There is no stream {', '.join(missing)}. The streams are {', '.join(offered)}.")
     return {name: stream for name, stream in offered.items() if not names or name in names}
 
 
@@ -217,14 +209,10 @@ def land(
         rows.clear()
         states.clear()
         size, committed, rows_committed = 0, time.monotonic(), progress.rows
-        progress.show(
-            f"  {progress.rows:,} rows committed ({progress.rows / progress.seconds:,.0f} rows/s)"
-        )
+        progress.show(f"  {progress.rows:,} rows committed ({progress.rows / progress.seconds:,.0f} rows/s)")
 
     kept = [] if full_refresh else [landing.states().get(name) for name in streams]
-    with connector.read(
-        catalog_of(streams, full_refresh), [state for state in kept if state]
-    ) as messages:
+    with connector.read(catalog_of(streams, full_refresh), [state for state in kept if state]) as messages:
         for message, length in messages:
             size += length
             if message["type"] == "RECORD":
@@ -295,9 +283,7 @@ def report(landing: Landing, streams: Mapping[str, Stream], progress: Progress, 
         print(f"\nCompleteness: {completeness(landing, config)}")
     print(f"Database: {landing.database}, a table per stream.")
     if doubled:
-        raise SyncError(
-            f"{', '.join(doubled)} contains a primary key twice. Please report it to the maintainers."
-        )
+        raise SyncError(f"{', '.join(doubled)} contains a primary key twice. Please report it to the maintainers.")
 
 
 def completeness(landing: Landing, config: Json) -> str:
@@ -315,9 +301,7 @@ def completeness(landing: Landing, config: Json) -> str:
     )
     if not differing:
         return f"{told}: no day differs from CleverTap's own count."
-    some = [
-        f"{event} {day}: {delivered} of {counted}" for event, day, delivered, counted in differing[:10]
-    ]
+    some = [f"{event} {day}: {delivered} of {counted}" for event, day, delivered, counted in differing[:10]]
     return f"{told}: {len(differing)} differ from CleverTap's own count: {'; '.join(some)}"
 
 
@@ -338,9 +322,7 @@ def arguments() -> argparse.Namespace:
     """Parses the command line."""
     parser = argparse.ArgumentParser(prog="make sync", description=__doc__)
     source = parser.add_mutually_exclusive_group()
-    source.add_argument(
-        "--config", type=Path, metavar="FILE", help="settings of the account (secrets/config.json)"
-    )
+    source.add_argument("--config", type=Path, metavar="FILE", help="settings of the account (secrets/config.json)")
     source.add_argument("--sandbox", action="store_true", help="read the fake account")
     parser.add_argument("--database", type=Path, metavar="FILE", help="the DuckDB file to write")
     parser.add_argument("--streams", nargs="+", default=[], metavar="STREAM", help="only these")
@@ -357,9 +339,7 @@ def arguments() -> argparse.Namespace:
         help="how many rows to commit together",
     )
     for name, what in (("start", "first"), ("end", "last")):
-        parser.add_argument(
-            f"--{name}-date", type=int, metavar="YYYYMMDD", help=f"the {what} day to read"
-        )
+        parser.add_argument(f"--{name}-date", type=int, metavar="YYYYMMDD", help=f"the {what} day to read")
     return parser.parse_args()
 
 

@@ -82,6 +82,6 @@ def test_given_a_report_that_fails_otherwise_when_read_then_it_says_so(
     output = read_table("campaign_reports", reports(answer), settings(max_wait_minutes=1))
 
     assert first_error(output)[0] == kind
-    assert first_error(output)[1].startswith("Stream campaign_reports, campaign 10: ")
+    assert first_error(output)[1].startswith("Stream campaign_reports, id 10: ")
     assert words in first_error(output)[1]
     assert logged(output, "no report") == []

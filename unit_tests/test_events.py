@@ -1,27 +1,18 @@
 """The stream events: its requests, the fields it adds, keys of duplicates, and which events are read."""
 
 import json
-import types
 from collections import Counter
 from typing import Any
-from unittest import mock
 
 import pytest
-import requests
 import requests_mock
-from airbyte_cdk.sources.streams.http.pagination_reset_exception import (
-    PaginationResetRequiredException,
-)
-from airbyte_cdk.sources.types import StreamSlice
-from airbyte_cdk.utils.traced_exception import AirbyteTracedException
-
 from unit_tests.conftest import Read, bodies, first_error, rows, states
 from unit_tests.mock_server.config import HOST, config
 from unit_tests.mock_server.response_builder import empty, event, fail, moved, opened, page, schema
 
 Json = dict[str, Any]
 DAY = {"start_date": 20221119, "end_date": 20221119}
-ADDED = ("event_id", "event_name", "event_time", "object_id", "identity", "read_through")
+ADDED = ("event_id", "event_name", "event_time", "object_id", "identity", "profile_id", "date")
 DEAD = fail("Invalid cursor", "CURSOR_INVALIDATED", http=400)
 REFUSED = fail("Export not allowed for this event", 400, http=400)
 UNKNOWN = fail('["Invalid event : X"]', 400)
@@ -99,7 +90,8 @@ def test_given_a_record_when_read_then_it_is_as_sent_and_has_what_it_lacked(read
         "event_time": "2022-11-19T00:19:37Z",
         "object_id": "__g9",
         "identity": "me",
-        "read_through": "2022-11-19",
+        "profile_id": "me",
+        "date": "2022-11-19",
     }
 
 
@@ -144,7 +136,7 @@ def test_given_no_device_and_nobody_when_read_then_the_row_stays_with_a_key(
 ) -> None:
     (row,) = rows(read_events(config(**DAY), [page(event(profile=profile))]))
 
-    assert row.get("object_id") is row.get("identity") is None
+    assert row.get("object_id") is row.get("identity") is row.get("profile_id") is None
     assert row["event_id"]
 
 
@@ -240,22 +232,24 @@ def test_given_duplicates_on_any_pages_when_read_then_each_keeps_its_own_key(rea
     assert [i for i in ids(one_page) if i.startswith(key)] == [key, f"{key}-1", f"{key}-2"]
 
 
-def test_given_duplicates_when_the_export_is_opened_again_then_their_keys_come_again(
-    read_events: Read, clevertap: requests_mock.Mocker
+@pytest.mark.parametrize(
+    ("ts", "zone", "date"),
+    [
+        (20221119003000, "Asia/Kolkata", "2022-11-19"),  # by the project's clock
+        (20221118235959, "UTC", "2022-11-18"),
+        (20211119054937, "UTC", "2022-11-10"),  # a device's clock is a year behind
+        (20991231235959, "UTC", "2022-11-24"),
+        (20221119250000, "UTC", "2022-11-24"),
+        (None, "UTC", "2022-11-24"),
+    ],
+)
+def test_given_a_ts_when_read_then_date_is_its_day_within_the_window(
+    read_events: Read, ts: Any, zone: str, date: str
 ) -> None:
-    duplicate = event(1)
-    whole = [page(duplicate, duplicate, next_cursor="b"), page(duplicate, event(2))]
+    settings = config(start_date=20221110, end_date=20221130, slice_days=15, timezone=zone)
+    first = rows(read_events(settings, [page(event(ts=ts)), empty()]))
 
-    output = read_events(config(**DAY), [whole[0], DEAD, *whole])
-
-    assert not output.errors
-    assert [r.method for r in clevertap.request_history] == ["POST", "GET", "GET", "POST", "GET", "GET"]
-    key = ids(rows(output))[0]
-    assert Counter(i for i in ids(rows(output)) if i.startswith(key)) == {
-        key: 2,
-        f"{key}-1": 2,
-        f"{key}-2": 1,
-    }
+    assert [row["date"] for row in first] == [date]
 
 
 def test_given_records_in_the_opening_answer_when_read_then_they_come_and_duplicates_are_counted_on(
@@ -314,7 +308,7 @@ def opened_with_its_days() -> list[Json]:
         (1, [(day, day) for day in range(20221101, 20221109)]),
     ],
 )
-def test_given_a_cursor_that_expires_twice_when_reading_then_the_window_is_halved_down_to_a_day(
+def test_given_a_cursor_that_expires_when_reading_then_the_window_is_halved_down_to_a_day(
     read_events: Read, clevertap: requests_mock.Mocker, days: int, leaves: list[tuple[int, int]]
 ) -> None:
     settings = config(start_date=20221101, end_date=20221108)
@@ -322,10 +316,9 @@ def test_given_a_cursor_that_expires_twice_when_reading_then_the_window_is_halve
 
     assert not output.errors
     asked = Counter((body["from"], body["to"]) for body in bodies(clevertap))
-    assert all(asked[leaf] == 1 for leaf in leaves)
-    assert all(count == 2 for window, count in asked.items() if window not in leaves)
+    assert set(asked.values()) == {1}
+    assert asked.keys() >= set(leaves)
     assert [row["event_props"]["n"] for row in rows(output)] == [first % 100 for first, _ in leaves]
-    assert rows(output)[-1]["read_through"] == "2022-11-08"
     assert "2022-11-08" in json.dumps(states(output)[-1])
 
 
@@ -336,11 +329,11 @@ def test_given_a_day_whose_cursor_always_expires_when_read_then_it_fails_with_ad
 
     assert first_error(output)[0] == "transient_error"
     assert "lower slice_days" in first_error(output)[1]
-    assert "Stream events, event 'App Launched', 20221119 to 20221119" in first_error(output)[1]
-    assert clevertap.call_count == 12
+    assert "Stream events, event 'App Launched', 2022-11-19 to 2022-11-19" in first_error(output)[1]
+    assert clevertap.call_count == 2
 
 
-def test_given_a_cdk_that_cannot_split_when_cursors_expire_then_it_retries_and_fails_with_advice(
+def test_given_a_cdk_that_cannot_split_when_a_cursor_expires_then_it_fails_with_advice(
     read_events: Read,
     clevertap: requests_mock.Mocker,
     components: Any,
@@ -351,7 +344,7 @@ def test_given_a_cdk_that_cannot_split_when_cursors_expire_then_it_retries_and_f
 
     assert first_error(output)[0] == "transient_error"
     assert "lower slice_days" in first_error(output)[1]
-    assert clevertap.call_count == 12
+    assert clevertap.call_count == 2
     assert not any("2022-11-08" in json.dumps(state) for state in states(output))
 
 
@@ -418,7 +411,7 @@ def test_given_all_events_when_some_are_refused_then_they_are_skipped_with_one_w
 def test_given_all_events_when_one_is_refused_half_way_then_the_read_fails(
     read_events: Read,
 ) -> None:
-    settings = config(**DAY, all_events=True)
+    settings = config(start_date=20221119, end_date=20221120, all_events=True)
     opens, pages = [opened(), REFUSED], [page(event(), next_cursor="b"), DEAD]
     output = read_events(settings, pages, opens=opens, schema=[schema("A", "B")])
 
@@ -426,26 +419,16 @@ def test_given_all_events_when_one_is_refused_half_way_then_the_read_fails(
     assert "allowed and then refused" in first_error(output)[1]
 
 
-def test_given_an_event_refused_in_another_window_when_its_cursor_expires_then_that_is_no_end(
-    components: types.ModuleType, monkeypatch: pytest.MonkeyPatch
+def test_given_schema_entries_without_a_name_when_read_then_they_are_skipped_with_one_warning(
+    read_events: Read, clevertap: requests_mock.Mocker
 ) -> None:
-    # On the component itself: requests-mock answers one request at a time, so that no test through
-    # it can have one window refused while another is being read.
-    post = requests.Request("POST", HOST, json={"event_name": "A"}).prepare()
-    refusal = requests_mock.create_response(post, **REFUSED)
-    opening = mock.Mock(send_request=mock.Mock(return_value=refusal))
-    paging = mock.Mock(send_request=mock.Mock(side_effect=PaginationResetRequiredException))
-    requester = components.TwoStepRequester(opening, paging, config(), name="events")
-    window = StreamSlice(
-        partition={"event_name": "A"},
-        cursor_slice={"start_time": "2022-11-01", "end_time": "2022-11-02"},
-        extra_fields={"allowed": {"A": True}},
-    )
-    for name, value in (("body", None), ("cursors", set()), ("recreations", 0)):
-        monkeypatch.setattr(components.CURRENT_EXPORT, name, value, raising=False)
+    odd = [{"name": "A"}, {"nom": "B"}, {"name": None}, {"name": ""}, "C", None, 7, {"name": 2024}]
+    output = read_events(config(**DAY, all_events=True), [page(event())], schema=[{"json": {"events": odd}}])
 
-    with pytest.raises(AirbyteTracedException, match="allowed and then refused"):
-        requester.send_request(stream_slice=window, next_page_token={"next_page_token": "c"})
+    assert read_names(output) == ["2024", "A"]
+    assert {body["event_name"] for body in bodies(clevertap)} == {"A", "2024"}
+    warnings = [log.log.message for log in output.logs if log.log and "no name" in log.log.message]
+    assert warnings == ["6 events of CleverTap's schema have no name. They are skipped."]
 
 
 @pytest.mark.parametrize("refused_first", [True, False])
@@ -457,11 +440,11 @@ def test_given_all_events_when_one_window_is_refused_and_another_is_not_then_the
         context.status_code = 400 if refuse else 200
         return dict((REFUSED if refuse else opened())["json"])
 
-    settings = config(start_date=20221101, end_date=20221104, slice_days=2, all_events=True)
+    settings = config(start_date=20221101, end_date=20221106, slice_days=3, lookback_days=1, all_events=True)
     output = read_events(settings, [page(event())], opens=[{"json": content}], schema=[schema("A", "B")])
 
     assert output.errors or not rows(output)
-    assert not any("2022-11-04" in json.dumps(state) for state in states(output))
+    assert not any("2022-11-06" in json.dumps(state) for state in states(output))
 
 
 def test_given_all_events_when_every_one_is_refused_then_the_read_fails(read_events: Read) -> None:
@@ -487,7 +470,7 @@ def test_given_a_name_that_was_typed_when_it_is_refused_then_the_read_fails(
     output = read_stream(stream, settings, [page(event())], opens=by_event({"Typed": answer}))
 
     assert first_error(output)[0] == "config_error"
-    assert f"Stream {stream}, event 'Typed', 20221119 to 20221119" in first_error(output)[1]
+    assert f"Stream {stream}, event 'Typed', 2022-11-19 to 2022-11-19" in first_error(output)[1]
     assert words in first_error(output)[1]
     assert set(read_names(output)) == {"App Launched"}
 
@@ -499,11 +482,11 @@ def test_given_a_name_that_was_typed_when_it_is_refused_then_the_read_fails(
         (fail("No", 77), "system_error", "refused the request: No"),
         ({"json": {"status": "success"}}, "transient_error", "invalid response"),
         ({"json": {"events": {"name": "A"}}}, "transient_error", "invalid response"),
-        ({"json": {"events": [{"name": "B"}, {"nom": "A"}]}}, "system_error", ""),
         ({"json": {"events": [{"name": "B"}], "error": "no"}}, "transient_error", "invalid response"),
         ({"json": {"status": "partial", "events": []}}, "transient_error", "still preparing"),
         ({"text": ""}, "transient_error", "invalid response"),
-        (schema(), "config_error", "excludes all 0 events"),
+        (schema(), "config_error", "This account has no events yet"),
+        ({"json": {"events": [{"nom": "A"}]}}, "config_error", "This account has no events yet"),
         (schema("A"), "config_error", "excludes all 1 events"),
     ],
 )

@@ -13,12 +13,12 @@ MANIFEST_TEXT = definition_file("manifest.yaml").read_text(encoding="utf-8")
 COMPONENTS_TEXT = definition_file("components.py").read_text(encoding="utf-8")
 MANIFEST = yaml.safe_load(MANIFEST_TEXT)
 ALWAYS_THERE = {
-    "profiles": ("object_id", "event_name", "active_through"),
-    "events": ("event_id", "event_name", "read_through"),
+    "profiles": ("profile_id", "event_name", "active_through"),
+    "events": ("event_id", "event_name", "date"),
     "event_schema": ("name",),
     "user_properties": ("name",),
-    "message_reports": (),
-    "campaigns": ("id",),
+    "message_reports": ("date",),
+    "campaigns": ("id", "synced_on"),
     "campaign_reports": ("campaign_id",),
     "content_blocks": ("id",),
     "category_groups": ("key",),

@@ -10,6 +10,7 @@ import requests_mock
 
 from source_clevertap.run import definition_file
 from unit_tests.conftest import Read, first_error, rows, states
+from unit_tests.mock_server.config import ACCOUNT_ID
 from unit_tests.mock_server.response_builder import fail
 from unit_tests.mock_server.tables import (
     bodies,
@@ -19,18 +20,20 @@ from unit_tests.mock_server.tables import (
 pytestmark = pytest.mark.cdk
 
 
-def test_given_a_range_when_reports_are_read_then_windows_have_fourteen_days(
+def state_of(day: Any, account: str = ACCOUNT_ID, start: int = 20220101) -> dict[str, Any]:
+    """A state as the connector leaves it."""
+    partition = {"account_id": account, "start_date": start}
+    return {"use_global_cursor": False, "states": [{"partition": partition, "cursor": {"date": day}}]}
+
+
+def test_given_a_range_when_reports_are_read_then_a_window_has_the_lookback_and_two_days(
     read_table: Read, clevertap: requests_mock.Mocker
 ) -> None:
     nothing = {"json": {"status": "success", "messages": []}}
 
-    read_table("message_reports", [nothing], settings(end_date=20220131))
+    read_table("message_reports", [nothing], settings(end_date=20220228))
 
-    assert bodies(clevertap) == [
-        {"from": 20220101, "to": 20220114},
-        {"from": 20220115, "to": 20220128},
-        {"from": 20220129, "to": 20220131},
-    ]
+    assert bodies(clevertap) == [{"from": 20220101, "to": 20220201}, {"from": 20220202, "to": 20220228}]
 
 
 def test_given_a_state_when_reports_are_read_then_the_lookback_is_read_again(
@@ -42,7 +45,7 @@ def test_given_a_state_when_reports_are_read_then_the_lookback_is_read_again(
         "message_reports",
         [nothing],
         settings(end_date=20220220),
-        state={"read_through": "2022-02-12"},
+        state=state_of("2022-02-12"),
     )
 
     assert bodies(clevertap)[0]["from"] == 20220113
@@ -53,7 +56,7 @@ def test_given_a_state_when_reports_are_read_then_the_lookback_is_read_again(
 def test_given_a_state_of_reports_that_is_not_ours_when_read_then_it_says_to_clear_it(
     read_table: Read, clevertap: requests_mock.Mocker, day: Any
 ) -> None:
-    output = read_table("message_reports", [], settings(), state={"read_through": day})
+    output = read_table("message_reports", [], settings(), state=state_of(day))
 
     assert first_error(output)[0] == "config_error"
     assert first_error(output)[1].startswith("Stream message_reports: the saved state")
@@ -90,7 +93,7 @@ def test_given_the_states_in_the_files_when_read_then_what_moves_is_read_again(
 def test_given_a_window_of_reports_that_fails_when_read_again_then_its_messages_come(
     read_table: Read, clevertap: requests_mock.Mocker, failing: int
 ) -> None:
-    days = [20220103, 20220117, 20220131, 20220214]  # a message in each window
+    days = [20220103, 20220207, 20220314, 20220418]  # a message in each window
 
     def answer(request: Any, _: Any) -> dict[str, Any]:
         first, last = request.json()["from"], request.json()["to"]
@@ -107,10 +110,10 @@ def test_given_a_window_of_reports_that_fails_when_read_again_then_its_messages_
         return {"status": "success", "messages": sent}
 
     broken = True
-    first = read_table("message_reports", [{"json": answer}], settings(end_date=20220220))
+    first = read_table("message_reports", [{"json": answer}], settings(end_date=20220420))
     state = states(first)[-1] if states(first) else None
     broken = False
-    one_day = settings(end_date=20220220)
+    one_day = settings(end_date=20220420)
     second = read_table("message_reports", [{"json": answer}], one_day, state=state)
 
     assert first_error(first)[0] == "system_error"

@@ -8,7 +8,7 @@ import requests_mock
 
 from unit_tests.conftest import Read, first_error, rows
 from unit_tests.mock_server.config import ACCOUNT_ID, PASSCODE, URL, config
-from unit_tests.mock_server.response_builder import empty, fail, opened, page, profile
+from unit_tests.mock_server.response_builder import empty, opened, page, profile
 
 pytestmark = pytest.mark.cdk
 
@@ -33,7 +33,7 @@ def test_given_an_export_when_read_then_it_is_opened_by_post_and_paged_by_get(
     for request in clevertap.request_history:
         assert request.headers["X-CleverTap-Account-Id"] == ACCOUNT_ID
         assert request.headers["X-CleverTap-Passcode"] == PASSCODE
-    assert [row["object_id"] for row in rows(output)] == ["id-1", "id-2"]
+    assert [row["profile_id"] for row in rows(output)] == ["id-1", "id-2"]
     assert not output.errors
 
 
@@ -91,7 +91,7 @@ def test_given_short_and_empty_pages_when_paging_then_the_read_goes_on(read_prof
         ],
     )
 
-    assert [row["object_id"] for row in rows(output)] == ["id-1", "id-2"]
+    assert [row["profile_id"] for row in rows(output)] == ["id-1", "id-2"]
 
 
 def test_given_no_data_in_range_when_read_then_it_succeeds_empty(read_profiles: Read) -> None:
@@ -118,28 +118,29 @@ def test_given_a_record_when_read_then_it_is_unchanged_but_for_key_and_event(
 
     (row,) = rows(read_profiles(config(), [page(sent)]))
 
-    added = {"object_id": "top", "event_name": "App Launched", "active_through": "2026-02-12"}
+    added = {"profile_id": "42", "event_name": "App Launched", "active_through": "2026-02-12"}
     assert row == {**sent, **added, "identity": "42", "phone": "919800000001"}  # text always
 
 
 @pytest.mark.parametrize(
-    ("fields", "object_id"),
+    ("fields", "profile_id"),
     [
         ({"objectId": "a", "platformInfo": [{"objectId": "b"}]}, "a"),
         ({"platformInfo": [{"objectId": "b"}, {"objectId": "c"}]}, "b"),
         ({"platformInfo": [{"platform": "Web"}, None, {"objectId": "c"}]}, "c"),
         ({"objectId": "", "platformInfo": [{"objectId": "b"}]}, "b"),
         ({"objectId": 77}, "77"),
-        ({"identity": "me", "platformInfo": []}, "me"),
+        ({"identity": "me", "objectId": "a", "platformInfo": [{"objectId": "b"}]}, "me"),
+        ({"identity": "", "platformInfo": [{"objectId": "b"}]}, "b"),
         ({"identity": "me", "platformInfo": "?"}, "me"),
     ],
 )
 def test_given_ids_in_odd_places_when_read_then_the_key_is_the_first_of_them(
-    read_profiles: Read, fields: dict[str, Any], object_id: str
+    read_profiles: Read, fields: dict[str, Any], profile_id: str
 ) -> None:
     (row,) = rows(read_profiles(config(), [page(fields)]))
 
-    assert row["object_id"] == object_id
+    assert row["profile_id"] == profile_id
 
 
 def test_given_profiles_without_any_id_when_read_then_each_has_a_key_of_its_own(
@@ -147,8 +148,8 @@ def test_given_profiles_without_any_id_when_read_then_each_has_a_key_of_its_own(
 ) -> None:
     records = [{"profileData": {"n": 1}}, {"profileData": {"n": 2}}]
 
-    first = [row["object_id"] for row in rows(read_profiles(config(), [page(*records)]))]
-    again = [row["object_id"] for row in rows(read_profiles(config(), [page(*records[::-1])]))]
+    first = [row["profile_id"] for row in rows(read_profiles(config(), [page(*records)]))]
+    again = [row["profile_id"] for row in rows(read_profiles(config(), [page(*records[::-1])]))]
 
     assert len(set(first)) == 2
     assert first == again[::-1]
@@ -162,31 +163,14 @@ def test_given_half_an_emoji_in_a_name_when_read_then_the_row_comes(read_profile
     assert row["name"] == "\ufffdcut\ufffd \U0001f600"
 
 
-def test_given_an_expired_cursor_when_paging_then_the_export_is_opened_again(
-    read_profiles: Read, clevertap: requests_mock.Mocker
-) -> None:
-    dead = fail("Invalid cursor", "CURSOR_INVALIDATED", http=400)
+def test_given_devices_in_another_order_when_read_then_the_user_has_the_same_key(read_profiles: Read) -> None:
+    devices = [{"objectId": f"d{n}"} for n in range(3)]
+    person = {"identity": "me", "platformInfo": devices}
+    moved = [person | {"platformInfo": d} for d in (devices[::-1], devices[1:], [{"objectId": "new"}, *devices])]
 
-    output = read_profiles(
-        config(),
-        [page(profile(1), next_cursor="b"), dead, page(profile(1), next_cursor="b"), page(profile(2))],
-    )
+    read = rows(read_profiles(config(), [page(person, *moved)]))
 
-    assert [r.method for r in clevertap.request_history] == [*("POST GET GET " * 2).split()]
-    assert {row["object_id"] for row in rows(output)} == {"id-1", "id-2"}
-    assert not output.errors
-
-
-def test_given_a_cursor_that_always_expires_when_read_then_it_fails_as_transient(
-    read_profiles: Read, clevertap: requests_mock.Mocker
-) -> None:
-    day = config(end_date=20220101)
-
-    output = read_profiles(day, [fail("Invalid cursor", "CURSOR_INVALIDATED", http=400)])
-
-    assert first_error(output)[0] == "transient_error"
-    assert "cursor expired 6 times" in first_error(output)[1]
-    assert clevertap.call_count == 12
+    assert [row["profile_id"] for row in read] == ["me"] * 4
 
 
 @pytest.mark.parametrize("cursors", [["first%2Fcursor%3D%3D"], ["b", "c", "b"], ["b", "b"]])
@@ -197,5 +181,5 @@ def test_given_a_cursor_that_comes_again_when_paging_then_the_read_fails(
 
     assert first_error(output)[0] == "system_error"
     assert "same cursor twice" in first_error(output)[1]
-    assert "event 'App Launched', 20220101 to 20260212" in first_error(output)[1]
+    assert "event 'App Launched', 2022-01-01 to 2026-02-12" in first_error(output)[1]
     assert clevertap.call_count == 1 + len(cursors)

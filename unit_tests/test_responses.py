@@ -8,7 +8,6 @@ import requests
 import requests_mock
 from airbyte_cdk.sources.declarative.requesters.error_handlers import HttpResponseFilter
 from airbyte_cdk.sources.streams.http.error_handlers.response_models import ResponseAction
-from airbyte_cdk.utils.traced_exception import AirbyteTracedException
 
 from unit_tests.conftest import Read, first_error, rows
 from unit_tests.mock_server.config import config
@@ -69,11 +68,11 @@ def test_given_an_answer_that_passes_when_paging_then_the_same_cursor_is_retried
 ) -> None:
     output = read_profiles(config(), [RETRIED[name], RETRIED[name], page(profile(1))])
 
-    assert [row["object_id"] for row in rows(output)] == ["id-1"]
+    assert [row["profile_id"] for row in rows(output)] == ["id-1"]
     assert not output.errors
     assert [r.method for r in clevertap.request_history] == ["POST", "GET", "GET", "GET"]
     assert len({r.url for r in clevertap.request_history[1:]}) == 1
-    assert waits == ([5, 10] if "throttled" in name else [2, 4])
+    assert waits == [5, 5]
 
 
 @pytest.mark.parametrize("name", [*RETRIED, "success without a cursor"])
@@ -84,7 +83,7 @@ def test_given_an_answer_that_passes_when_opening_then_the_post_is_sent_again(
 
     output = read_profiles(config(), [page(profile(1))], [answer, answer, opened()])
 
-    assert [row["object_id"] for row in rows(output)] == ["id-1"]
+    assert [row["profile_id"] for row in rows(output)] == ["id-1"]
     assert [r.method for r in clevertap.request_history] == ["POST", "POST", "POST", "GET"]
 
 
@@ -95,36 +94,9 @@ def test_given_an_answer_that_stays_when_paging_then_the_read_fails_as_transient
     output = read_profiles(config(), [page(profile(1), next_cursor="b"), RETRIED[name]])
 
     assert first_error(output)[0] == "transient_error"
-    assert "Stream profiles, event 'App Launched', 20220101 to 20260212: " in first_error(output)[1]
+    assert "Stream profiles, event 'App Launched', 2022-01-01 to 2026-02-12: " in first_error(output)[1]
     assert "Gave up after 20 minutes" in first_error(output)[1]
     assert 15 * 60 <= sum(waits) <= 25 * 60
-
-
-def test_given_a_long_wait_when_retrying_then_waits_grow_to_their_longest(
-    read_profiles: Read, waits: list[float]
-) -> None:
-    read_profiles(config(), [*[NOT_READY] * 8, page()])
-
-    assert waits == [2, 4, 8, 16, 30, 30, 30, 30]
-
-
-def test_given_a_long_preparation_when_something_else_fails_once_then_it_is_retried(
-    read_profiles: Read, waits: list[float]
-) -> None:
-    throttled = fail("", 1)
-
-    output = read_profiles(config(), [*[NOT_READY] * 30, throttled, NOT_READY, page(profile(1))])
-
-    assert len(rows(output)) == 1
-    assert waits[-3:] == [30, 240, 30]
-
-
-def test_given_a_wait_on_one_page_when_the_next_one_waits_then_it_starts_anew(
-    read_profiles: Read, waits: list[float]
-) -> None:
-    read_profiles(config(), [*[NOT_READY] * 3, page(next_cursor="b"), NOT_READY, page()])
-
-    assert waits == [2, 4, 8, 2]
 
 
 def test_given_max_wait_minutes_when_not_ready_then_it_bounds_the_wait(
@@ -140,7 +112,7 @@ def test_given_not_ready_when_waiting_then_the_log_says_so(read_profiles: Read) 
     output = read_profiles(config(), [NOT_READY, page()])
 
     logs = [message.log.message for message in output.logs if message.log]
-    assert any("still preparing this response" in log and "Retrying in 2 s" in log for log in logs)
+    assert any(log.startswith("profiles: CleverTap is still preparing this response") for log in logs)
 
 
 FINAL = [
@@ -176,7 +148,7 @@ def test_given_an_answer_that_is_final_when_read_then_it_fails_at_once(
 
     assert first_error(output)[0] == failure_type
     assert words in first_error(output)[1]
-    assert "Stream profiles, event 'App Launched', 20220101 to 20260212: " in first_error(output)[1]
+    assert "Stream profiles, event 'App Launched', 2022-01-01 to 2026-02-12: " in first_error(output)[1]
     assert clevertap.call_count == (1 if opening else 2)
 
 
@@ -189,13 +161,14 @@ def test_given_an_answer_that_is_final_when_read_then_it_fails_at_once(
         fail("Cursor expired", 400, 400),
     ],
 )
-def test_given_an_expired_cursor_in_any_words_when_paging_then_the_export_is_opened_again(
+def test_given_an_expired_cursor_in_any_words_when_the_window_is_a_day_then_it_fails_with_advice(
     read_profiles: Read, clevertap: requests_mock.Mocker, answer: dict[str, Any]
 ) -> None:
-    output = read_profiles(config(), [answer, page(profile(1))])
+    output = read_profiles(config(end_date=20220101), [answer, page(profile(1))])
 
-    assert [r.method for r in clevertap.request_history] == ["POST", "GET", "POST", "GET"]
-    assert len(rows(output)) == 1
+    assert [r.method for r in clevertap.request_history] == ["POST", "GET"]
+    assert first_error(output)[0] == "transient_error"
+    assert "2022-01-01 to 2022-01-01: The cursor expired" in first_error(output)[1]
 
 
 def test_given_an_expired_export_when_opening_then_it_fails(read_profiles: Read) -> None:
@@ -229,7 +202,7 @@ def test_given_a_page_with_what_looks_renamed_but_is_not_when_read_then_it_is_a_
 
     output = read_profiles(config(), [{"text": text % ("x" * 2000, twice)}])
 
-    assert [row["object_id"] for row in rows(output)] == ["a"]
+    assert [row["profile_id"] for row in rows(output)] == ["a"]
     assert waits == []
 
 
@@ -245,25 +218,6 @@ def test_given_a_record_nested_too_deep_for_python_when_read_then_the_read_fails
     assert "stream events" in first_error(output)[1]
 
 
-def handler(components: types.ModuleType) -> Any:
-    """The error handler of a requester, with a patience of a minute; HTTP 409 is ignored."""
-    settings = config(max_wait_minutes=1)
-    skip = HttpResponseFilter(settings, {}, action=ResponseAction.IGNORE, http_codes={409})
-    return components.CleverTapErrorHandler(
-        config=settings,
-        parameters={},
-        waits={"RETRY": [2, 30]},
-        max_wait_minutes=1,
-        first_filters=[skip],
-        page_parameter="cursor",
-    )
-
-
-def answered(status_code: int) -> requests.Response:
-    request = requests.Request("GET", "https://in1.api.clevertap.com/").prepare()
-    return requests_mock.create_response(request, status_code=status_code, json={"status": "success"})
-
-
 @pytest.mark.parametrize("between", [200, 409, None])
 def test_given_a_failure_long_after_another_when_nothing_came_between_then_patience_is_over(
     components: types.ModuleType, monkeypatch: pytest.MonkeyPatch, between: int | None
@@ -271,17 +225,24 @@ def test_given_a_failure_long_after_another_when_nothing_came_between_then_patie
     """Two windows: a minute after a failure of the first, the second has its own first failure."""
     now = [1000.0]
     monkeypatch.setattr("time.monotonic", lambda: now[0])
-    shared, down = handler(components), requests.exceptions.ConnectionError()
-    shared.interpret_response(down)
-    assert shared.backoff_time(down, 1) == 1
+    settings = config(max_wait_minutes=1)
+    filters = [
+        HttpResponseFilter(settings, {}, action=ResponseAction.IGNORE, predicate="{{ response.http_status == 409 }}"),
+        HttpResponseFilter(settings, {}, action=ResponseAction.RETRY, predicate="{{ True }}"),
+    ]
+    shared = components.CleverTapErrorHandler(
+        config=settings, parameters={}, response_filters=filters, max_wait_minutes=1, page_parameter="cursor"
+    )
+    get = requests.Request("GET", "https://in1.api.clevertap.com/")
+    first, second = (requests.exceptions.ConnectionError(request=get.prepare()) for _ in range(2))
+    assert shared.interpret_response(first).response_action is ResponseAction.RETRY
     if between:
-        shared.interpret_response(answered(between))
+        answer = {"status_code": between, "json": {"status": "success"}}
+        shared.interpret_response(requests_mock.create_response(get.prepare(), **answer))
     now[0] += 61
 
-    shared.interpret_response(down)
-
-    if between:
-        assert shared.backoff_time(down, 1) == 1
-    else:
-        with pytest.raises(AirbyteTracedException, match="Gave up after 1 minutes"):
-            shared.backoff_time(down, 1)
+    action = ResponseAction.RETRY if between else ResponseAction.FAIL
+    assert shared.interpret_response(second).response_action is action
+    resolution = shared.interpret_response(first)
+    assert resolution.response_action is ResponseAction.FAIL
+    assert "Gave up after 1 minutes" in resolution.error_message

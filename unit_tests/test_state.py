@@ -11,25 +11,26 @@ import requests_mock
 
 from source_clevertap.run import definition_file
 from unit_tests.conftest import Read, bodies, first_error, rows, run_read, states
-from unit_tests.mock_server.config import config
+from unit_tests.mock_server.config import ACCOUNT_ID, config
 from unit_tests.mock_server.response_builder import empty, event, fail, opened, page, profile, schema
 
 pytestmark = pytest.mark.cdk
 
 Json = dict[str, Any]
 NAME = "App Launched"
+PARTITION = {"account_id": ACCOUNT_ID, "event_name": NAME, "start_date": 20220101}
 
 
 def windows(clevertap: requests_mock.Mocker, name: str = NAME) -> list[tuple[int, int]]:
     return [(b["from"], b["to"]) for b in bodies(clevertap) if b["event_name"] == name]
 
 
-def state(*events: tuple[str, str], start: int = 20220101, field: str = "read_through") -> Json:
+def state(*events: tuple[str, str], start: int = 20220101, field: str = "date") -> Json:
     """A state as the connector leaves it: events and the day up to which each was read."""
     return {
         "use_global_cursor": False,
         "states": [
-            {"partition": {"event_name": name, "start_date": start}, "cursor": {field: day}}
+            {"partition": {**PARTITION, "event_name": name, "start_date": start}, "cursor": {field: day}}
             for name, day in events
         ],
         "state": {field: "2026-02-12"},
@@ -42,12 +43,12 @@ def state(*events: tuple[str, str], start: int = 20220101, field: str = "read_th
     ("start", "end", "slice_days", "expected"),
     [
         (20220101, 20220101, 30, [(20220101, 20220101)]),
-        (20220101, 20220102, 2, [(20220101, 20220102)]),
-        (20220101, 20220103, 2, [(20220101, 20220102), (20220103, 20220103)]),
-        (20220101, 20220104, 2, [(20220101, 20220102), (20220103, 20220104)]),
+        (20220101, 20220103, 2, [(20220101, 20220103)]),  # lookback_days and two
+        (20220101, 20220104, 3, [(20220101, 20220103), (20220104, 20220104)]),
+        (20220101, 20220106, 3, [(20220101, 20220103), (20220104, 20220106)]),
         (20220101, 20220130, 30, [(20220101, 20220130)]),
         (20220101, 20220131, 30, [(20220101, 20220130), (20220131, 20220131)]),
-        (20240227, 20240302, 2, [(20240227, 20240228), (20240229, 20240301), (20240302, 20240302)]),
+        (20240226, 20240303, 3, [(20240226, 20240228), (20240229, 20240302), (20240303, 20240303)]),
         (20231230, 20240102, 3, [(20231230, 20240101), (20240102, 20240102)]),
         (20220101, 20260212, 36500, [(20220101, 20260212)]),
     ],
@@ -60,19 +61,19 @@ def test_given_a_range_when_events_are_read_then_windows_share_no_day_and_miss_n
     slice_days: int,
     expected: list[tuple[int, int]],
 ) -> None:
-    output = read_events(config(start_date=start, end_date=end, slice_days=slice_days), [empty()])
+    output = read_events(config(start_date=start, end_date=end, slice_days=slice_days, lookback_days=1), [empty()])
 
     assert not output.errors
     assert windows(clevertap) == expected
 
 
-@pytest.mark.parametrize("slice_days", [2, 7, 30, 31, 365])
+@pytest.mark.parametrize("slice_days", [3, 7, 30, 31, 365])
 def test_given_three_years_when_events_are_read_then_every_day_is_asked_for_once(
     read_events: Read, clevertap: requests_mock.Mocker, slice_days: int
 ) -> None:
-    first, last = date(2023, 1, 1), date(2025, 12, 31) if slice_days > 2 else date(2023, 4, 1)
+    first, last = date(2023, 1, 1), date(2025, 12, 31) if slice_days > 3 else date(2023, 4, 1)
     settings = config(
-        start_date=int(f"{first:%Y%m%d}"), end_date=int(f"{last:%Y%m%d}"), slice_days=slice_days
+        start_date=int(f"{first:%Y%m%d}"), end_date=int(f"{last:%Y%m%d}"), slice_days=slice_days, lookback_days=1
     )
     read_events(settings, [empty()])
 
@@ -121,7 +122,7 @@ def test_given_a_state_when_read_then_its_last_day_and_the_lookback_are_read_aga
     lookback_days: Any,
     expected: tuple[int, int] | None,
 ) -> None:
-    field = "read_through" if stream == "events" else "active_through"
+    field = "date" if stream == "events" else "active_through"
     settings = config(lookback_days=lookback_days)
     output = read_stream(stream, settings, [empty()], state=state((NAME, through), field=field))
 
@@ -258,7 +259,7 @@ def test_given_start_date_moved_on_and_back_when_read_then_the_days_between_come
     "odd",
     [
         {"states": []},
-        {"state": {"read_through": "2026-02-11"}, "states": []},
+        {"state": {"date": "2026-02-11"}, "states": []},
     ],
 )
 def test_given_a_state_that_tells_nothing_when_read_then_all_is_read(
@@ -375,26 +376,23 @@ def entry(partition: Any, cursor: Any) -> Json:
     return odd(states=[{"partition": partition, "cursor": cursor}])
 
 
-PARTITION = {"event_name": NAME, "start_date": 20220101}
-
-
 @pytest.mark.parametrize("stream", ["events", "profiles", "daily_event_counts"])
 @pytest.mark.parametrize(
     "state_",
     [
-        {"read_through": "2026-02-11"},
+        {"date": "2026-02-11"},
         odd(states="2026-02-11"),
         odd(states=[7]),
-        odd(states=[{"cursor": {"read_through": "2026-02-11"}}]),
-        entry({}, {"read_through": "2026-02-11"}),
-        entry({"event_name": NAME}, {"read_through": "2026-02-11"}),
-        entry({"event_name": NAME, "start_date": "x"}, {"read_through": "2026-02-11"}),
+        odd(states=[{"cursor": {"date": "2026-02-11"}}]),
+        entry({}, {"date": "2026-02-11"}),
+        entry({"event_name": NAME, "start_date": 20220101}, {"date": "2026-02-11"}),
+        entry({**PARTITION, "start_date": "x"}, {"date": "2026-02-11"}),
         entry(PARTITION, {}),
-        entry(PARTITION, {"read_through": "garbage"}),
-        entry(PARTITION, {"read_through": "2026"}),
-        entry(PARTITION, {"read_through": "2026-02-30"}),
-        entry(PARTITION, {"read_through": 20260211}),
-        entry(PARTITION, {"read_through": "2099-01-01"}),
+        entry(PARTITION, {"date": "garbage"}),
+        entry(PARTITION, {"date": "2026"}),
+        entry(PARTITION, {"date": "2026-02-30"}),
+        entry(PARTITION, {"date": 20260211}),
+        entry(PARTITION, {"date": "2099-01-01"}),
         entry(PARTITION, {"state_type": "date-range", "slices": []}),
         odd(parent_state={"complete": {NAME: "garbage"}}),
         odd(parent_state={"complete": {NAME: "20260120"}}),
@@ -426,5 +424,60 @@ def test_given_an_event_excluded_and_taken_back_when_synced_then_no_day_of_it_is
     settings |= {"excluded_event_names": [], "end_date": 20260212}
     read_events(settings, [page(event())], schema=[names], state=states(second)[-1])
 
-    assert windows(clevertap, "Charged") == [(20260128, 20260212)]
+    assert windows(clevertap, "Charged") == [(20260130, 20260212)]
     assert windows(clevertap) == [(20260206, 20260212)]
+
+
+# ------------------------------------------------------------------ another account, another start
+
+
+@pytest.mark.parametrize(
+    ("stream", "content"),
+    [
+        ("events", {"records": [event()]}),
+        ("profiles", {"records": [profile(1)]}),
+        ("daily_event_counts", {"daily": {"20220105": 3}}),
+        ("message_reports", {"messages": [{"message id": 1}]}),
+        ("campaigns", {"targets": [{"id": 1}]}),
+    ],
+)
+def test_given_another_account_when_synced_then_its_history_is_read_and_so_is_that_of_the_first_again(
+    clevertap: requests_mock.Mocker, waits: list[float], stream: str, content: Json
+) -> None:
+    cursor = {"cursor": "c"} if "records" in content else {}
+    clevertap.register_uri("POST", requests_mock.ANY, json={"status": "success", **content, **cursor})
+    clevertap.register_uri("GET", requests_mock.ANY, json={"status": "success", **content})
+    last_state = None
+    for account in ("A-1", "A-2", "A-1"):
+        clevertap.reset_mock()
+        output = run_read(stream, config(account_id=account, end_date=20220220), last_state, debug=False)
+        last_state = states(output)[-1]
+
+        assert not output.errors
+        assert bodies_of(clevertap)[0]["from"] == 20220101
+        assert rows(output)
+
+
+def bodies_of(clevertap: requests_mock.Mocker) -> list[Json]:
+    sent = [json.loads(request.text) for request in clevertap.request_history if request.text]
+    return sorted(sent, key=lambda body: int(body["from"]))
+
+
+def test_given_start_date_moved_back_when_the_sync_fails_half_way_then_the_next_reads_all_from_there(
+    read_events: Read, clevertap: requests_mock.Mocker
+) -> None:
+    def answer(request: Any, _: Any) -> Json:
+        failing = fails and request.json()["from"] > 20211201
+        return dict((fail("Shard 7 unavailable", 77) if failing else opened(request.text))["json"])
+
+    first = read_events(config(), [empty()])
+    settings, fails = config(start_date=20211101), True
+    second = read_events(settings, [empty()], opens=[{"json": answer}], state=states(first)[-1])
+    assert second.errors
+    fails = False
+    clevertap.reset_mock()
+    read_events(settings, [empty()], opens=[{"json": answer}], state=states(second)[-1])
+
+    asked = days_of(windows(clevertap))
+    assert min(asked) == date(2021, 11, 1)
+    assert len(asked) == (date(2026, 2, 12) - date(2021, 11, 1)).days + 1

@@ -14,7 +14,7 @@ from airbyte_cdk.utils.traced_exception import AirbyteTracedException
 
 from source_clevertap.run import COMPONENTS_MODULE, check_environment
 from unit_tests.conftest import Read, first_error, rows
-from unit_tests.mock_server.config import HOST, config
+from unit_tests.mock_server.config import ACCOUNT_ID, HOST, config
 from unit_tests.mock_server.response_builder import empty, event, page, profile, schema
 from unit_tests.mock_server.tables import answers_of, report, settings
 
@@ -38,7 +38,7 @@ def test_given_ids_beyond_64_bits_when_read_then_each_has_its_own_key(read_profi
 
     first, second = rows(read_profiles(config(), [records(*texts)]))
 
-    assert (first["object_id"], second["object_id"]) == (BIG, str(int(BIG) + 1))
+    assert (first["profile_id"], second["profile_id"]) == (BIG, str(int(BIG) + 1))
     assert (first["identity"], second["identity"]) == (BIG, str(int(BIG) + 1))
 
 
@@ -125,13 +125,13 @@ def test_given_a_falsy_identity_without_a_device_when_read_then_it_is_the_key(
 ) -> None:
     (row,) = rows(read_profiles(config(), [page({"identity": identity})]))
 
-    assert row["object_id"] == key
+    assert row["profile_id"] == key
 
 
 def test_given_no_id_when_the_event_summary_moves_then_the_key_does_not(read_profiles: Read) -> None:
     person = {"profileData": {"n": 1}}
     keys = {
-        rows(read_profiles(config(), [page({**person, "events": {"A": {"count": n}}})]))[0]["object_id"]
+        rows(read_profiles(config(), [page({**person, "events": {"A": {"count": n}}})]))[0]["profile_id"]
         for n in range(3)
     }
 
@@ -363,7 +363,7 @@ def test_given_a_counted_event_when_synced_again_then_its_state_is_kept(
     state = {
         "use_global_cursor": False,
         "states": [
-            {"partition": {"event_name": name, "start_date": 20220101}, "cursor": {"date": "2022-01-08"}}
+            {"partition": {"account_id": ACCOUNT_ID, "event_name": name, "start_date": 20220101}, "cursor": {"date": "2022-01-08"}}
             for name in ("App Launched", "Notification Sent")
         ],
     }

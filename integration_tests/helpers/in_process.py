@@ -131,7 +131,6 @@ def sync(
             tempfile.TemporaryDirectory() as folder,
             clock.running(),
             mock.patch.object(run, "SourceClevertap", prepared),
-            mock.patch.dict(vars(sys.modules[COMPONENTS_MODULE])),  # the launcher installs batches
             mock.patch.dict(os.environ, {"CLEVERTAP_BATCHES": "false"} if no_code else {}),
             contextlib.redirect_stdout(printed),
         ):

@@ -225,9 +225,7 @@ def daily_counts(seen: Seen) -> Finding:
         return verdict(False, shown(seen.counts))
     days = seen.counts.page.get("daily")
     good = isinstance(days, dict) and all(len(day) == 8 and day.isdecimal() for day in days)
-    return verdict(
-        good, f"{len(days)} days" if isinstance(days, dict) else f"daily is {types_of([days])}"
-    )
+    return verdict(good, f"{len(days)} days" if isinstance(days, dict) else f"daily is {types_of([days])}")
 
 
 def users(seen: Seen) -> Finding:
@@ -241,9 +239,7 @@ def users(seen: Seen) -> Finding:
     if not seen.is_whole_day or len(devices) >= len(seen.events) or day not in days:
         return NOT_SEEN, "no complete day has a user with two events"
     fewer = days[day] < seen.daily.get(day, 0)
-    return verdict(
-        fewer, f"{'fewer' if fewer else 'no fewer'} users than events on the day that was read"
-    )
+    return verdict(fewer, f"{'fewer' if fewer else 'no fewer'} users than events on the day that was read")
 
 
 def req_id(seen: Seen) -> Finding:
@@ -294,9 +290,7 @@ def table(name: str, key: str, fields: set[str], kind: type = list) -> Callable[
             return (NOT_SEEN if key in answer.page or key == "targets" else DIFFERS), "no rows"
         there = {field for row in rows if isinstance(row, dict) for field in row}
         missing = ", ".join(sorted(fields - there))
-        return verdict(
-            isinstance(rows, kind) and not missing, f"{len(rows)} rows; missing: {missing or 'nothing'}"
-        )
+        return verdict(isinstance(rows, kind) and not missing, f"{len(rows)} rows; missing: {missing or 'nothing'}")
 
     return look
 

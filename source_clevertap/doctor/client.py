@@ -104,9 +104,7 @@ class Client:
         requester = self._requesters[stream, part]
         what: Json = {
             "stream_state": None,
-            "stream_slice": StreamSlice(
-                partition=partition, cursor_slice={"start_time": days[0], "end_time": days[1]}
-            ),
+            "stream_slice": StreamSlice(partition=partition, cursor_slice={"start_time": days[0], "end_time": days[1]}),
             "next_page_token": {"next_page_token": token} if token else None,
         }
         request = requests.Request(
@@ -134,9 +132,7 @@ class Client:
         started = time.monotonic()
         prepared = self._session.prepare_request(request)
         settings = self._session.merge_environment_settings(prepared.url, {}, None, None, None)
-        response = self._session.send(
-            prepared, allow_redirects=False, timeout=TIMEOUT_SECONDS, **settings
-        )
+        response = self._session.send(prepared, allow_redirects=False, timeout=TIMEOUT_SECONDS, **settings)
         page = sys.modules[COMPONENTS_MODULE].decode_body(response) or {}
         if page.get("error") is None:
             page.pop("error", None)  # decode_body adds it

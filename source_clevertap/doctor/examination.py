@@ -64,18 +64,14 @@ class Seen:
     def event_names(self) -> list[str]:
         """The events of the account's schema."""
         rows = self.schema.page.get("events") if self.schema else None
-        names = (
-            [row.get("name") for row in rows if isinstance(row, dict)] if isinstance(rows, list) else []
-        )
+        names = [row.get("name") for row in rows if isinstance(row, dict)] if isinstance(rows, list) else []
         return [name for name in names if isinstance(name, str)]
 
 
 class Examination:
     """Runs the steps. `seen` grows, so that an interrupted run shows what is known so far."""
 
-    def __init__(
-        self, client: Client, config: Mapping[str, Any], say: Callable[[str], Any], today: date
-    ) -> None:
+    def __init__(self, client: Client, config: Mapping[str, Any], say: Callable[[str], Any], today: date) -> None:
         self.client, self.say = client, say
         self.event = str(config["event_name"])
         self.start = datetime.strptime(str(int(config["start_date"])), "%Y%m%d").date()
@@ -115,9 +111,7 @@ class Examination:
             raise NoEventError
         self.seen.properties = self._ask("user_properties")
 
-    def _count(
-        self, stream: str, event: str, days: tuple[str, str] | None = None
-    ) -> tuple[Answer, Answer]:
+    def _count(self, stream: str, event: str, days: tuple[str, str] | None = None) -> tuple[Answer, Answer]:
         """The response that creates a count, and the last one."""
         days = days or (self._days_ago(30), self._days_ago(0))
         opened = done = self._ask(stream, "open", days, event_name=event)
@@ -155,9 +149,7 @@ class Examination:
         self._empty_range()
 
     def _is_settled(self, day: str) -> bool:
-        return day.isdecimal() and day <= self._days_ago(max(3, self.seen.lookback_days + 1)).replace(
-            "-", ""
-        )
+        return day.isdecimal() and day <= self._days_ago(max(3, self.seen.lookback_days + 1)).replace("-", "")
 
     def _empty_range(self) -> None:
         opening = self._ask("events", "open", ("2001-01-01", "2001-01-01"), event_name=self.event)

@@ -66,9 +66,7 @@ def known_keys(schemas: Mapping[str, Any]) -> set[str]:
 def shape(value: Any, known: set[str]) -> Any:
     """The structure of a value: `text(12)`, `integer(14)`, numbered keys, three entries of a list."""
     if isinstance(value, dict):
-        names = [
-            key if key in known or key.startswith("CT ") else f"key-{n}" for n, key in enumerate(value)
-        ]
+        names = [key if key in known or key.startswith("CT ") else f"key-{n}" for n, key in enumerate(value)]
         return {name: shape(inner, known) for name, inner in zip(names, value.values(), strict=True)}
     if isinstance(value, list):
         return {"list": len(value), "first": [shape(inner, known) for inner in value[:3]]}

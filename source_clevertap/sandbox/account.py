@@ -131,9 +131,7 @@ class Account:
         """The unique object ID of a profile, which the connector must use as primary key."""
         return f"__g{self.seed:x}-{number:010d}"
 
-    def truth(
-        self, event: str, first: int, last: int, flags: Flags = ALL_FLAGS
-    ) -> Iterator[dict[str, Any]]:
+    def truth(self, event: str, first: int, last: int, flags: Flags = ALL_FLAGS) -> Iterator[dict[str, Any]]:
         """What a complete read must return: {"key": ..., "record": ...} for each profile."""
         for number in self.active(event, first, last):
             yield {"key": self.key(number), "record": with_text_ids(self.profile(number, flags))}
@@ -299,9 +297,7 @@ class Account:
 
 def with_text_ids(person: dict[str, Any]) -> dict[str, Any]:
     """A person as a read must return it: IDs that the API returns as numbers are text."""
-    texts: dict[str, Any] = {
-        name: str(person[name]) for name in ("identity", "phone") if person.get(name) is not None
-    }
+    texts: dict[str, Any] = {name: str(person[name]) for name in ("identity", "phone") if person.get(name) is not None}
     if person.get("all_identities"):
         texts["all_identities"] = [str(identity) for identity in person["all_identities"]]
     return {**person, **texts}

@@ -56,9 +56,7 @@ def main() -> None:
         rare=args.rare,
         days=args.days,
     )
-    sandbox = Sandbox(
-        account, args.port, args.not_ready, args.latency, tuple(args.fault), args.page_rows
-    )
+    sandbox = Sandbox(account, args.port, args.not_ready, args.latency, tuple(args.fault), args.page_rows)
     if args.prebuild:
         sandbox.prebuild()
         sandbox.prebuild_events("App Launched", Flags(events=False))

@@ -105,9 +105,7 @@ class Exports:
         return refused_dates(first, last, self.api.today())
 
     async def page(self, request: web.Request) -> web.StreamResponse:
-        if (
-            "query" in request.query
-        ):  # the older way to create an export, which CleverTap's own clients use
+        if "query" in request.query:  # the older way to create an export, which CleverTap's own clients use
             return await self.open(request)
         raw = request.rel_url.raw_query_string.partition("cursor=")[2]
         if raw not in self.cursors:

@@ -87,9 +87,7 @@ class Fault:
 
 def as_json(content: Content, http: int = 200) -> web.Response:
     """A response in CleverTap's form."""
-    return web.Response(
-        status=http, body=orjson.dumps(content), content_type="application/json", charset="utf-8"
-    )
+    return web.Response(status=http, body=orjson.dumps(content), content_type="application/json", charset="utf-8")
 
 
 def fail(error: str, code: int | str, http: int = 200) -> web.Response:
@@ -204,22 +202,16 @@ FAULTS: dict[str, FaultAnswer] = {
     "error_503": _answer(lambda _: web.Response(status=503, text=_HTML, content_type="text/html")),
     "reset": _half,
     "hang": _hang,
-    "truncated": _answer(
-        lambda c: web.Response(body=orjson.dumps(c)[:-9], content_type="application/json")
-    ),
+    "truncated": _answer(lambda c: web.Response(body=orjson.dumps(c)[:-9], content_type="application/json")),
     "html": _answer(lambda _: web.Response(text=_HTML, content_type="text/html")),
     "empty_body": _answer(lambda _: web.Response()),
     "empty_object": _answer(lambda _: as_json({})),
     "no_status": _without("status"),
-    "success_with_error": _answer(
-        lambda _: as_json({"status": "success", "error": "This has not been completed"})
-    ),
+    "success_with_error": _answer(lambda _: as_json({"status": "success", "error": "This has not been completed"})),
     "lost_cursor": _answer(lambda _: as_json({"status": "success"})),
     "empty_page": _with_cursor("again", lambda page: page, records=False),
     "partial": _answer(_as_partial),
-    "partial_without_cursor": _answer(
-        lambda c: as_json({"status": "partial", "records": c.get("records", [])})
-    ),
+    "partial_without_cursor": _answer(lambda c: as_json({"status": "partial", "records": c.get("records", [])})),
     "dead_cursor": _dead,
     "dead_long": _dead_long,
     "dead_second": _dead_second,

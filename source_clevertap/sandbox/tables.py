@@ -84,12 +84,8 @@ def campaign_report(number: int) -> Row | int:
 def campaign_reports(account: Account, first: int = 0, last: int = 99991231) -> list[Row]:
     """What a complete read of all reports must return."""
     numbers = {campaign_id(n): n for n in range(10_000)}
-    reports = [
-        (row["id"], campaign_report(numbers[row["id"]])) for row in campaigns(account, first, last)
-    ]
-    return [
-        {"campaign_id": key, "result": report} for key, report in reports if isinstance(report, dict)
-    ]
+    reports = [(row["id"], campaign_report(numbers[row["id"]])) for row in campaigns(account, first, last)]
+    return [{"campaign_id": key, "result": report} for key, report in reports if isinstance(report, dict)]
 
 
 def messages(account: Account, first: int, last: int, now: datetime) -> list[Row]:
@@ -169,18 +165,14 @@ def category_groups(account: Account) -> list[Row]:
     ]
 
 
-def daily_counts(
-    account: Account, event: str, first: int, last: int, now: datetime | None = None
-) -> dict[str, int]:
+def daily_counts(account: Account, event: str, first: int, last: int, now: datetime | None = None) -> dict[str, int]:
     """How often an event was raised on each day, by the day of `ts`."""
     days = (_day(account, event, n) for n in account.raised(event, 19700101, 99991231, now))
     by_day = Counter(day for day in days if day)
     return {day: count for day, count in sorted(by_day.items()) if first <= int(day) <= last}
 
 
-def daily_users(
-    account: Account, event: str, first: int, last: int, now: datetime | None = None
-) -> dict[str, int]:
+def daily_users(account: Account, event: str, first: int, last: int, now: datetime | None = None) -> dict[str, int]:
     """How many users raised an event on each day. Each device is a user."""
     users: dict[str, set[Any]] = {}
     for number in account.raised(event, 19700101, 99991231, now):

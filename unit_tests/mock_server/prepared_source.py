@@ -58,6 +58,6 @@ class PreparedNoCodeSource(PreparedSource):
 
     _resolved: dict[str, bytes] = {}  # noqa: RUF012
 
-    def __init__(self, **inputs: Any) -> None:
+    def __init__(self, in_batches: bool = False, **inputs: Any) -> None:
         YamlDeclarativeSource.__init__(self, path_to_yaml=str(NO_CODE), **inputs)
-        self.room = Room()
+        self.room, self._in_batches = Room(), in_batches

@@ -1,6 +1,7 @@
 """The streams of one response: what they ask for, what comes, and the rows that must come of it."""
 
 import json
+from datetime import datetime, timezone
 from typing import Any
 
 import requests_mock
@@ -11,6 +12,7 @@ from unit_tests.mock_server.response_builder import Answer
 
 DAYS = {"start_date": 20220101, "end_date": 20220110}  # one window of every stream
 BLOCK = {"id": 1, "updatedAt": "2024-02-01T06:29:48.965Z"}
+TODAY = f"{datetime.now(timezone.utc):%Y-%m-%d}"
 REQ_ID = 2**53 + 1  # a float could not hold it
 
 # For each stream what one answer holds, and the rows that must come of it.
@@ -30,7 +32,7 @@ WHOLE: dict[str, tuple[dict[str, Any], list[dict[str, Any]]]] = {
             {
                 "message_id": "7",
                 "start_date": "05 Jan, 2022 10:30:00",
-                "read_through": "2022-01-10",
+                "date": "2022-01-05",
                 "start_time": "2022-01-05T10:30:00Z",
                 "sent": 82,
             }
@@ -38,7 +40,7 @@ WHOLE: dict[str, tuple[dict[str, Any], list[dict[str, Any]]]] = {
     ),
     "campaigns": (
         {"status": "success", "targets": [{"id": 2**40, "status": "completed"}]},
-        [{"id": str(2**40), "status": "completed", "read_through": "2022-01-10"}],
+        [{"id": str(2**40), "status": "completed", "synced_on": TODAY}],
     ),
     "content_blocks": ({"contentBlocks": [BLOCK], "total": 1}, [BLOCK]),
     "category_groups": ({"status": "success", "list": [{"key": 1}]}, [{"key": 1}]),
