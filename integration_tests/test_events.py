@@ -70,7 +70,7 @@ def test_ten_daily_syncs_with_late_rows_end_as_one_full_read(zone: str) -> None:
             assert state is None or len(windows) == 2 * 2  # four days, two events
             closed = f"{day - timedelta(1)}"
             late += sum(
-                state is not None and r["read_through"] < closed and r["event_id"] not in kept
+                state is not None and r["date"] < closed and r["event_id"] not in kept
                 for r in output.records
             )
             kept |= {record["event_id"]: record for record in output.records}
@@ -142,7 +142,7 @@ def test_an_event_that_is_added_is_back_filled_and_one_removed_is_no_error() -> 
     assert [output.exit_code for output in (first, second, third)] == [0, 0, 0]
     assert occurrences(first.records + second.records) == true_occurrences(account, NAMES)
     assert {r["event_name"] for r in third.records} == {"Charged"}
-    assert min(r["read_through"] for r in second.records if r["event_name"] == "Charged") < "2024-03-31"
+    assert min(r["date"] for r in second.records if r["event_name"] == "Charged") < "2024-03-31"
     days = [str(r.get("ts"))[:8] for r in second.records if r["event_name"] == "App Launched"]
     assert min(day for day in days if day.startswith("2024")) == "20240318"
 
@@ -153,7 +153,7 @@ def test_a_bad_state_matters_only_where_its_stream_is_read() -> None:
         "type": "STREAM",
         "stream": {
             "stream_descriptor": {"name": "events"},
-            "stream_state": {"read_through": "2024-03-01"},
+            "stream_state": {"date": "2024-03-01"},
         },
     }
     with Sandbox(account) as sandbox:

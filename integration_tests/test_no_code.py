@@ -35,8 +35,7 @@ UNDECLARED = {
     "pii_salt",
     "max_wait_minutes",
 }
-NOT_ADDED = {"events": {"event_time"}, "message_reports": {"start_time", "read_through"}}
-CURSORS = {"profiles", "events", "message_reports"}
+NOT_ADDED = {"events": {"event_time"}, "message_reports": {"start_time"}}
 
 
 def read(sandbox: Sandbox, *streams: str, state: list[Json] | None = None, **changes: Any) -> Output:
@@ -59,8 +58,7 @@ def test_streams_fields_and_settings_are_those_of_the_other_but_for_what_its_hea
 
     assert MANIFEST["schemas"].keys() == schemas.keys() - MISSING
     for name, schema in MANIFEST["schemas"].items():
-        added = {"read_again_from"} if name in CURSORS else set()
-        expected = schemas[name]["properties"].keys() - NOT_ADDED.get(name, set()) - {"details"} | added
+        expected = schemas[name]["properties"].keys() - NOT_ADDED.get(name, set()) - {"details"}
         assert schema["properties"].keys() == expected, name
     settings, others = (m["spec"]["connection_specification"]["properties"] for m in (MANIFEST, other))
     assert settings.keys() == others.keys() - UNDECLARED
@@ -72,12 +70,11 @@ def test_discover_offers_the_streams_with_their_keys_and_cursors() -> None:
         offered = run("discover", config, no_code=True).catalog["streams"]
         ours = run("discover", config).catalog["streams"]
 
-    keys = {stream["name"]: stream["source_defined_primary_key"] for stream in ours}
-    assert {s["name"]: s["source_defined_primary_key"] for s in offered} == {
-        name: key for name, key in keys.items() if name not in MISSING
-    }
-    cursors = {s["name"]: s.get("default_cursor_field") for s in offered}
-    assert {name for name, cursor in cursors.items() if cursor == ["read_again_from"]} == CURSORS
+    told = [
+        {s["name"]: (s["source_defined_primary_key"], s.get("default_cursor_field")) for s in streams}
+        for streams in (offered, ours)
+    ]
+    assert told[0] == {name: keys for name, keys in told[1].items() if name not in MISSING}
 
 
 @pytest.mark.parametrize("region", ["", "in1"])
@@ -105,12 +102,13 @@ def test_a_read_of_all_streams_is_the_truth() -> None:
         truth = {row["key"]: row["record"] for row in account.truth(name, 20220101, 20260212)}
         assert by_key([r for r in output.profiles if r["event_name"] == name]) == truth
     for stream in streams[2:]:
-        came = tables.without(tables.keyed(stream, output.by_stream[stream]), "read_again_from")
+        came = tables.keyed(stream, output.by_stream[stream])
         assert came == tables.spread(tables.without(tables.truth(stream, account), "start_time")), stream
     for record in output.events:
         profile = record["profile"]
         assert record["object_id"] == profile["objectId"]
         assert record.get("identity") == profile.get("identity")
+        assert record["profile_id"] == (profile.get("identity") or profile["objectId"])
     ids = {r["event_id"] for r in output.events}
     assert len(ids) < len(output.events)  # duplicates share one, as its header says
     assert len(ids) > 0.9 * len(output.events)
@@ -177,7 +175,7 @@ def test_ten_daily_syncs_with_late_rows_end_as_one_full_read() -> None:
             output = read(sandbox, state=state, start_date=20240301, end_date=last, slice_days=2)
             assert output.exit_code == 0, output.error
             openings = sum("query=" in r["query"] for r in sandbox.requests[before:])
-            assert state is None or openings == 2  # four days, two at a time
+            assert state is None or openings == 1  # four days
             kept += output.records
             state = output.state
             truth = true_deliveries(account, NAMES[:1], 20240301, last, now)
@@ -225,6 +223,6 @@ def test_the_builder_test_reads_every_stream_where_no_code_may_run() -> None:
     assert by_key(records.pop("profiles")) == truth
     assert deliveries(records.pop("events")) == true_deliveries(account, NAMES[:1], last=MONTH_END)
     for stream, rows in records.items():
-        told = tables.without(tables.keyed(stream, rows), "read_again_from")
+        told = tables.keyed(stream, rows)
         truth = tables.truth(stream, account, last=MONTH_END)
         assert told == tables.spread(tables.without(truth, "start_time"))

@@ -75,9 +75,9 @@ def test_discover_tells_keys_cursors_and_modes(sandbox: Sandbox) -> None:
     assert list(offered) == ["profiles", "events", *STREAMS]
     assert cursors == {
         "profiles": ["active_through"],
-        "events": ["read_through"],
-        "message_reports": ["read_through"],
-        "campaigns": ["read_through"],
+        "events": ["date"],
+        "message_reports": ["date"],
+        "campaigns": ["synced_on"],
         "daily_event_counts": ["date"],
         "daily_event_users": ["date"],
     }

@@ -14,7 +14,8 @@ HEADER = """\
 #   and no details (fields that CleverTap does not document are at the top of a record);
 # - creates exports by GET, which CleverTap's own downloader does but no document describes, and treats
 #   a created export without a cursor as an export without data;
-# - starts a new event where the others are, and ignores an earlier start_date: refresh the streams then;
+# - starts a new event, and another account, where the others are, and ignores an earlier start_date: clear the streams then;
+# - reads an event that nobody raises from start_date each time;
 # - gives events that are equal in device, second and properties the same event_id;
 # - does not detect a repeated cursor, or records and cursors under another name;
 # - follows redirects, which receive the passcode;
@@ -44,8 +45,8 @@ def derive() -> str:
     manifest = merge(base, yaml.safe_load((FOLDER / "overlay.yaml").read_text()))
     definitions = manifest["definitions"]
     known = base["definitions"]["error_handler"]["response_filters"]
-    for refusal in known:  # the CDK would retry RATE_LIMITED without end
-        refusal["action"] = refusal["action"].replace("RATE_LIMITED", "RETRY")
+    # The faults of the network, and all_events, are known to CleverTapErrorHandler alone.
+    known = [each for each in known if not {"fault", "all_events"} & set(each.get("predicate", "").split("'"))]
     for name, stream in definitions["streams"].items():  # without custom transformations
         steps = stream.get("transformations", ())
         stream["transformations"] = [t for t in steps if t.keys().isdisjoint(("$ref", "class_name"))]
@@ -53,9 +54,7 @@ def derive() -> str:
     manifest["streams"] = [{"$ref": f"#/definitions/streams/{name}"} for name in definitions["streams"]]
     passing, explaining = definitions["error_handler"]["error_handlers"]
     explaining["response_filters"] = known
-    dead_cursor = base["definitions"]["page_requester"]["error_handler"]["first_filters"]
-    definitions["two_step_requester"]["error_handler"]["first_filters"] = dead_cursor
-    for requester in definitions.values():
+    for requester in (definition for name, definition in definitions.items() if name.endswith("requester")):
         handler = requester.get("error_handler", {})
         if "first_filters" in handler:  # of one request alone
             filters = [*handler.pop("first_filters"), *known]

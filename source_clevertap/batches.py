@@ -1,8 +1,7 @@
 """Prints the records of any stream in batches. Only the package does this.
 
-More than half of the time of a read is what the CDK does for each record after its partition has yielded it: a queue, a
-message, a count, a string. A batch passes through all of that as one record, which has the highest cursor value of its
-records. The CDK's queue keeps the order, and its cursors, components.py and the manifest do not change.
+Most of the time of a read is what the CDK does for each record after its partition: a queue, a message, a count, a
+string. A batch passes through that as one record, which has the highest cursor value of its records.
 """
 
 import threading
@@ -34,28 +33,22 @@ class SyncEndedError(Exception):
     """Nothing prints the records any more, because the sync has failed or its reader is gone."""
 
 
-class Room:
+class Room(threading.Semaphore):
     """Limits the batches between the threads that read and the one that prints."""
 
-    def __init__(self) -> None:
-        self._free = threading.Semaphore(IN_QUEUE)
-        self._closed = False
+    closed = False
 
     def take(self) -> None:
         """Waits until there is room for a batch. Raises SyncEndedError once it is closed."""
-        self._free.acquire()
-        if self._closed:
-            self._free.release()  # wakes up the next thread
+        self.acquire()
+        if self.closed:
+            self.release()  # wakes up the next thread
             raise SyncEndedError
-
-    def give_back(self) -> None:
-        """Makes room after a batch has been printed."""
-        self._free.release()
 
     def close(self) -> None:
         """Wakes up the threads that wait, because they would keep the process alive."""
-        self._closed = True
-        self._free.release()
+        self.closed = True
+        self.release()
 
 
 class BatchStream:
@@ -131,13 +124,13 @@ def batch_of(message: AirbyteMessage) -> Batch | None:
 
 
 class BatchMemoryMonitor:
-    """The CDK's memory monitor, which looks every 5,000 messages: a batch counts as all of its records."""
+    """The CDK's memory monitor (None in older CDKs) looks every 5,000 messages: a batch is as many as its records."""
 
     def __init__(self, monitor: Any) -> None:
         self._monitor, self.records = monitor, 1
 
     def check_memory_usage(self) -> None:
         """Raises the CDK's transient_error if memory is nearly used up."""
-        for _ in range(self.records):
+        for _ in range(self.records if self._monitor else 0):
             self._monitor.check_memory_usage()
         self.records = 1

@@ -27,7 +27,7 @@ ROOT = definition_file("manifest.yaml").parent
 COMPLETENESS = Path(__file__).with_name("completeness.sql")
 SHOWN = {  # of three new rows
     "events": ("event_name", "event_time", "identity", "object_id", "event_props"),
-    "profiles": ("name", "identity", "object_id", "active_through", "profileData"),
+    "profiles": ("name", "identity", "profile_id", "active_through", "profileData"),
 }
 COMMIT_SECONDS, COMMIT_ROWS, COMMIT_BYTES = 30, 50_000, 64 * 1024 * 1024
 PROGRESS_SECONDS = 5

@@ -11,7 +11,7 @@ from airbyte_cdk.sources.streams.concurrent.partitions.partition import Partitio
 from airbyte_cdk.sources.types import Record, StreamSlice
 
 from source_clevertap import batches
-from source_clevertap.batches import Batch, BatchMemoryMonitor, BatchPartition, Room, SyncEndedError
+from source_clevertap.batches import IN_QUEUE, Batch, BatchMemoryMonitor, BatchPartition, Room, SyncEndedError
 
 Json = dict[str, Any]
 SLICE = StreamSlice(partition={"event_name": "Charged"}, cursor_slice={})
@@ -50,7 +50,7 @@ def printed(read: Iterable[Record]) -> list[Json]:
 
 
 def test_when_a_partition_is_read_then_its_batches_hold_all_records_and_the_cursor() -> None:
-    partition = BatchPartition(Rows(row(1), row(2, date="2026-01-03"), row(3, gone=None)), "date", Room())
+    partition = BatchPartition(Rows(row(1), row(2, date="2026-01-03"), row(3, gone=None)), "date", Room(IN_QUEUE))
 
     read = list(partition.read())
 
@@ -63,7 +63,7 @@ def test_when_a_partition_is_read_then_its_batches_hold_all_records_and_the_curs
 @pytest.mark.parametrize("cursor_field", ["date", None])
 def test_given_records_without_a_cursor_value_when_read_then_they_come(cursor_field: str | None) -> None:
     rows = [{"key": 1}, {"key": 2, "date": None}]
-    read = list(BatchPartition(Rows(*rows), cursor_field, Room()).read())
+    read = list(BatchPartition(Rows(*rows), cursor_field, Room(IN_QUEUE)).read())
 
     assert printed(read) == [{"key": 1}, {"key": 2}]
     assert {key for record in read for key in record.data} == {Batch}
@@ -86,7 +86,7 @@ def test_given_more_than_a_megabyte_when_read_then_it_comes_in_several_batches(
     rows = [row(number, text="x" * 1000) for number in range(2100)]
 
     sizes = [
-        len(r.data[Batch].lines) for r in BatchPartition(Rows(*rows), "date", Room()).read()
+        len(r.data[Batch].lines) for r in BatchPartition(Rows(*rows), "date", Room(IN_QUEUE)).read()
     ]
 
     assert len(sizes) == 3
@@ -96,7 +96,7 @@ def test_given_more_than_a_megabyte_when_read_then_it_comes_in_several_batches(
 def test_given_a_partition_that_fails_when_read_then_the_records_before_come_and_then_its_error() -> (
     None
 ):
-    partition = BatchPartition(Rows(row(1), failure=KeyError("x")), "date", Room())
+    partition = BatchPartition(Rows(row(1), failure=KeyError("x")), "date", Room(IN_QUEUE))
     read: list[Record] = []
 
     with pytest.raises(KeyError):
@@ -109,7 +109,7 @@ def test_given_nobody_who_prints_when_read_then_it_waits_until_the_sync_ends(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(batches, "BYTES", 1)
-    room, read, ended = Room(), list[Record](), list[Exception]()
+    room, read, ended = Room(IN_QUEUE), list[Record](), list[Exception]()
     partition = BatchPartition(Rows(*[row(n) for n in range(100)]), "date", room)
     full = threading.Event()
 
@@ -117,7 +117,7 @@ def test_given_nobody_who_prints_when_read_then_it_waits_until_the_sync_ends(
         try:
             for record in partition.read():
                 read.append(record)
-                if len(read) == batches.IN_QUEUE:
+                if len(read) == IN_QUEUE:
                     full.set()
         except SyncEndedError as error:
             ended.append(error)
@@ -126,10 +126,10 @@ def test_given_nobody_who_prints_when_read_then_it_waits_until_the_sync_ends(
     for thread in threads:
         thread.start()
     assert full.wait(60)
-    room.give_back()
+    room.release()
     room.close()
     for thread in threads:
         thread.join(60)
 
     assert len(ended) == 2  # both woke up
-    assert len(read) <= batches.IN_QUEUE + 2
+    assert len(read) <= IN_QUEUE + 2

@@ -23,12 +23,9 @@ from source_clevertap.sandbox.account import Flags
 
 ROOT = Path(__file__).resolve().parents[2]
 NO_CODE = ROOT / "no_code" / "manifest.yaml"
-ADDED_FIELDS = {  # the connector's (read_again_from of no_code alone); the rest is CleverTap's
-    "profiles": ("object_id", "event_name", "active_through", "read_again_from"),
-    "events": (
-        *("event_id", "event_name", "event_time", "object_id", "identity", "read_through"),
-        "read_again_from",
-    ),
+ADDED_FIELDS = {  # the connector's; the rest is CleverTap's
+    "profiles": ("profile_id", "event_name", "active_through"),
+    "events": ("event_id", "event_name", "event_time", "object_id", "identity", "profile_id", "date"),
 }
 
 Json = dict[str, Any]
@@ -235,7 +232,7 @@ def as_sent(record: Mapping[str, Any], stream: str = "profiles") -> Json:
 
 def by_key(records: list[Json]) -> dict[str, Json]:
     """CleverTap's part of each profile by its key: what a destination that dedupes would keep."""
-    return {record["object_id"]: as_sent(record) for record in records}
+    return {record["profile_id"]: as_sent(record) for record in records}
 
 
 Occurrences = Counter[tuple[str, str | None, str]]

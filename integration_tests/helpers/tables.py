@@ -49,6 +49,7 @@ def truth(
             rows = [{**row, "start_time": times[row["message id"]]} for row in sent]
             for row in rows:
                 row["message_id"] = row.pop("message id")
+                row["date"] = f"{datetime.strptime(row['start_date'], '%d %b, %Y %H:%M:%S'):%Y-%m-%d}"
         case "daily_event_counts":
             rows = [
                 {"event_name": event, "date": f"{day[:4]}-{day[4:6]}-{day[6:]}", "count": count}
@@ -110,7 +111,7 @@ def keyed(stream: str, rows: Iterable[Json]) -> Rows:
     """
     return {
         tuple(row[name] for name in KEYS[stream]): {
-            k: v for k, v in row.items() if v is not None and k != "read_through"
+            k: v for k, v in row.items() if v is not None and k != "synced_on"
         }
         for row in rows
         if row.get("count", row.get("users")) != 0 or not stream.startswith("daily")

@@ -251,7 +251,7 @@ class Destination:
             if "event_id" in message:
                 self.events[message["event_id"]] = message
             else:
-                self.profiles[message["object_id"]] = message
+                self.profiles[message["profile_id"]] = message
         for state in output.states:
             self.state[state["stream"]["stream_descriptor"]["name"]] = state
 
@@ -350,7 +350,7 @@ def _day(moment: datetime, account: Account) -> int:
 def _duplicates(output: Output) -> Iterator[tuple[str, str]]:
     """Of a sync without faults: no window is read twice."""
     keys = Counter(r["event_id"] for r in output.events)
-    keys += Counter((r["object_id"], r["event_name"]) for r in output.profiles)
+    keys += Counter((r["profile_id"], r["event_name"]) for r in output.profiles)
     twice = [key for key, count in keys.items() if count > 1]
     if twice:
         yield "duplicated", f"{len(twice)} keys came twice in one sync, {twice[0]} among them"
@@ -392,5 +392,5 @@ def _missing_profiles(
             "lost",
             f"{len(lost)} of {len(truth)} profiles are missing or changed, {lost[0]} among them",
         )
-    if came.keys() - {account.key(number) for number in range(account.profiles)}:
+    if came.keys() - {account.profile_id(number) for number in range(account.profiles)}:
         yield "duplicated", "a profile came that the account does not hold"

@@ -105,7 +105,7 @@ class Account:
         record: dict[str, Any] = {}
         if number % 2 == 0:
             record["objectId"] = key
-        if number % 10 < 7:  # the rest never logged in
+        if self.logged_in(number):
             email = f"user{number}@example.com"
             record["identity"] = number if number % 10 == 3 else email
             record["all_identities"] = [str(record["identity"]), email]
@@ -128,13 +128,23 @@ class Account:
         return record
 
     def key(self, number: int) -> str:
-        """The unique object ID of a profile, which the connector must use as primary key."""
+        """The ID of a profile, or of its first device."""
         return f"__g{self.seed:x}-{number:010d}"
+
+    def profile_id(self, number: int) -> str:
+        """The primary key that the connector must use: the identity, or the ID before login."""
+        identity = number if number % 10 == 3 else f"user{number}@example.com"
+        return str(identity) if self.logged_in(number) else self.key(number)
+
+    @staticmethod
+    def logged_in(number: int) -> bool:
+        """Whether the user of a profile has an identity."""
+        return number % 10 < 7
 
     def truth(self, event: str, first: int, last: int, flags: Flags = ALL_FLAGS) -> Iterator[dict[str, Any]]:
         """What a complete read must return: {"key": ..., "record": ...} for each profile."""
         for number in self.active(event, first, last):
-            yield {"key": self.key(number), "record": with_text_ids(self.profile(number, flags))}
+            yield {"key": self.profile_id(number), "record": with_text_ids(self.profile(number, flags))}
 
     # ---------------------------------------------------------------- events
 

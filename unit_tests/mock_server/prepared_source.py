@@ -12,7 +12,7 @@ from typing import Any
 from airbyte_cdk.sources.declarative import concurrent_declarative_source as cdk
 from airbyte_cdk.sources.declarative.yaml_declarative_source import YamlDeclarativeSource
 
-from source_clevertap.batches import Room
+from source_clevertap.batches import IN_QUEUE, Room
 from source_clevertap.run import SourceClevertap, definition_file
 
 SCHEMA = next(name for name in dir(cdk) if name.endswith("get_declarative_component_schema"))
@@ -60,4 +60,4 @@ class PreparedNoCodeSource(PreparedSource):
 
     def __init__(self, in_batches: bool = False, **inputs: Any) -> None:
         YamlDeclarativeSource.__init__(self, path_to_yaml=str(NO_CODE), **inputs)
-        self.room, self._in_batches = Room(), in_batches
+        self.room, self._in_batches = Room(IN_QUEUE), in_batches
