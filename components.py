@@ -30,15 +30,12 @@ import requests
 from airbyte_cdk.sources.declarative.migrations.state_migration import StateMigration
 from airbyte_cdk.sources.declarative.partition_routers import ListPartitionRouter
 from airbyte_cdk.sources.declarative.requesters.error_handlers import DefaultErrorHandler
+from airbyte_cdk.sources.streams import http
 from airbyte_cdk.sources.streams.http.error_handlers import ErrorResolution, ResponseAction
 from airbyte_cdk.sources.streams.http.pagination_reset_exception import PaginationResetRequiredException
 from airbyte_cdk.utils.airbyte_secrets_utils import add_to_secrets
 
-try:
-    from airbyte_cdk.sources.streams.http import request_window_split_exception as window_split
-except ImportError:  # CDKs before 7.32 cannot split a window
-    window_split = None  # type: ignore[assignment]
-
+window_split = getattr(http, "request_window_split_exception", None)  # CDKs before 7.32 cannot split a window
 LOGGER = logging.getLogger("airbyte")
 Json = dict[str, Any]
 
@@ -71,14 +68,13 @@ def to_date(day: int) -> date:
 
 # For bytes.translate(): maps digits and minus to 0, and whatever can precede a number to a colon.
 CLASSES = bytes(48 if b in b"-0123456789" else 58 if b < 33 or b in b":,[" else 120 for b in range(256))
-BACKSLASH, NUL, REPLACEMENT = bytes([92]), chr(0), chr(0xFFFD)
+NUL, ESCAPED_NUL, REPLACEMENT = chr(0), bytes([92]) + b"u0000", chr(0xFFFD)
 
 
 def is_inexact(body: bytes) -> bool:
     """Whether a body may contain NUL, or integers beyond 64 bits, which orjson turns into floats."""
     pieces = (body[start : start + 2**18 + 20] for start in range(0, len(body), 2**18))
-    has_nul = BACKSLASH in body and BACKSLASH + b"u0000" in body
-    return has_nul or any(b":" + b"0" * 20 in piece.translate(CLASSES) for piece in pieces)
+    return ESCAPED_NUL in body or any(b":" + b"0" * 20 in piece.translate(CLASSES) for piece in pieces)
 
 
 def number(digits: str) -> Any:
@@ -92,8 +88,7 @@ def number(digits: str) -> Any:
 def clean(value: Any) -> Any:
     """Replaces NUL, which Postgres rejects, and half of a surrogate pair by U+FFFD, at any depth."""
     if isinstance(value, str):
-        whole = value.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
-        return whole.replace(NUL, REPLACEMENT)
+        return value.encode("utf-16", "surrogatepass").decode("utf-16", "replace").replace(NUL, REPLACEMENT)
     if isinstance(value, list):
         return [clean(entry) for entry in value]
     return {clean(k): clean(v) for k, v in value.items()} if isinstance(value, dict) else value
@@ -102,8 +97,8 @@ def clean(value: Any) -> Any:
 def decode_body(response: requests.Response) -> Json:
     """The JSON object in a response's body, {} if there is none; its `message` counts as `error`.
 
-    A page has up to 30 MB: it is read into one buffer, decoded once, and kept on the response. The json
-    module decodes what orjson alters or rejects (half a surrogate pair: apps cut names).
+    A page has up to 30 MB: it is read into one buffer, decoded once, and kept on the response. The json module decodes
+    what orjson alters or rejects (half a surrogate pair, which apps leave when they cut names).
     """
     kept = vars(response)
     if "page" not in kept:
@@ -132,10 +127,9 @@ class EventPartitionRouter(ListPartitionRouter):
     """Yields a partition {account_id, start_date, event_name} for each event of `values`.
 
     With the setting all_events, a stream that `takes_all_events` reads those of CleverTap's schema (`event_schema`)
-    instead, except excluded_event_names. Another account or an earlier start_date is another partition.
+    instead, except excluded_event_names. Raises config_error if none is left.
     State, as parent_state: {"complete": {event: last day read}}, without refused events. Cursors advance with records
     only, and an event that nobody raises would be read from start_date each time.
-    Raises config_error if there is no event to read.
     """
 
     event_schema: cdk.HttpRequester | None = None
@@ -160,14 +154,13 @@ class EventPartitionRouter(ListPartitionRouter):
         return {"complete": {n: str(self._through) for n in self._names if not self.is_refused(n)}}
 
     def is_refused(self, name: str) -> bool:
-        """Whether CleverTap has refused to export or count the event."""
+        """Whether CleverTap has refused the event."""
         return self._allowed.get(name) is False
 
     def note(self, name: str, is_allowed: bool) -> None:
         """Keeps whether CleverTap allows an event; the last one warns of those that are refused.
 
-        Raises transient_error if an event is allowed in one window and refused in another (records would be missing),
-        config_error if all are refused.
+        Raises transient_error if one is allowed in a window and refused in another, config_error if all are refused.
         """
         with self._lock:
             is_new = name not in self._allowed
@@ -196,12 +189,12 @@ class EventPartitionRouter(ListPartitionRouter):
 
 @dataclass
 class TwoStepRequester:
-    """Creates an export or a count by POST (`create_requester`) and reads its pages by GET; the token is cursor or req_id.
+    """Creates an export or a count by POST (`create_requester`) and reads its pages by GET, with a cursor or req_id.
 
-    Cursors expire after hours. The window is then split, down to a day: records come again, with the same keys.
+    These expire after hours: the window is then split, down to a day, and records come again with the same keys.
     filters_setting: the setting whose JSON is added to the POST. cursor_expired, cursor_repeated: messages.
-    Returns None for an event that CleverTap refuses. Raises transient_error if a window cannot be split, system_error for
-    a cursor that comes twice (there would be no end), and puts stream, event and dates in front of any error.
+    Returns None for an event that CleverTap refuses. Raises transient_error if a window cannot be split, system_error
+    for a cursor that comes twice (there would be no end). Puts stream, event and dates in front of any error.
     """
 
     create_requester: cdk.HttpRequester
@@ -225,17 +218,16 @@ class TwoStepRequester:
         request = {"stream_slice": stream_slice, "log_formatter": log_formatter}
         first, last = stream_slice["start_time"], stream_slice["end_time"]
         try:
-            if next_page_token:
-                return self._read_page(next_page_token, request)
-            return self._create(stream_slice, request)
+            return self._read_page(next_page_token, request) if next_page_token else self._create(stream_slice, request)
         except PaginationResetRequiredException:
             if window_split and first != last:
                 raise window_split.RequestWindowSplitRequiredException(stream_name=self.name) from None
             failure = error(self.cursor_expired)
         except cdk.AirbyteTracedException as raised:
             failure = raised
-        where = f"Stream {self.name}, event '{stream_slice['event_name']}', {first} to {last}"
-        failure.message = f"{where}: {failure.message}"
+        failure.message = (
+            f"Stream {self.name}, event '{stream_slice['event_name']}', {first} to {last}: {failure.message}"
+        )
         raise failure
 
     def _create(self, stream_slice: cdk.StreamSlice, request: Json) -> requests.Response | None:
@@ -263,12 +255,10 @@ class CleverTapErrorHandler(DefaultErrorHandler):
 
     For others the first of the manifest's filters decides that matches. In place of the body, which would be logged, it
     gets `status`, `error`, `code`, `http_status`, `method`, `all_events` (the setting), or `fault` (of the network).
-    records_key, records_type: the key of the records, and whether it holds a "list" or an "object".
-    records_optional: whether the key may be missing if there are no records.
+    records_key, records_type, records_optional: the key of the records, "list" or "object", whether it may be missing.
     page_parameter: "cursor" for an export, "req_id" for a count, "none" for a stream without two steps.
-    max_wait_minutes: how long a request is retried, and how long all requests of a stream are while none succeeds: 78
-    windows would outlast an outage by hours. Then it is a transient_error.
-    Raises config_error (`check_config`) when it is built, because every request has an error handler.
+    max_wait_minutes: how long a request is retried, and how long all of a stream are while none succeeds (78 windows
+    would outlast an outage by hours); then it is a transient_error. Raises config_error (`check_config`) when built.
     """
 
     name: str = ""
@@ -355,8 +345,8 @@ class CleverTapErrorHandler(DefaultErrorHandler):
 class ExportExtractor(cdk.RecordExtractor):
     """Yields the records of a page, or {date, `count_field`} for each day of a count {YYYYMMDD: n}.
 
-    An export without data has no `records`. The rest of a page, with status and cursor, becomes the response's body, and
-    a record is released once it is yielded: DpathExtractor keeps a page of 30 MB, and walks through it for one key.
+    The rest of a page, with status and cursor, becomes the response's body. A record is released once it is yielded:
+    DpathExtractor keeps a page of 30 MB, and walks through all of it for one key.
     """
 
     records_key: str = "records"
@@ -378,8 +368,8 @@ class ExportExtractor(cdk.RecordExtractor):
 class PersonalDataTransformation(cdk.RecordTransformation):
     """Drops or hashes the `pii_fields` of a profile or an event, at any depth, before keys are made of it.
 
-    A hash is the HMAC-SHA-256 of the value as text, keyed with pii_salt, in hex: equal values have equal hashes, whether
-    CleverTap sends a number or text. all_identities is hidden with any field whose values it holds.
+    A hash is the HMAC-SHA-256 of the value as text, keyed with pii_salt, in hex: equal for a number and its text.
+    all_identities is hidden with any field whose values it holds.
     """
 
     config: cdk.Config
@@ -424,40 +414,32 @@ MINUTES = {clock.replace(":", ""): minute for minute, clock in enumerate(CLOCK)}
 
 @lru_cache(10_000)
 def days_of(digits: str, zone: ZoneInfo) -> tuple[list[str], int | None]:
-    """A day like 20221119 between its neighbours, as 2022-11-19, and its offset from UTC in minutes; None if it varies."""
+    """A day like 20221119 between its neighbours (2022-11-19), and its offset from UTC in minutes if it has one."""
     midnight = datetime.strptime(digits, "%Y%m%d").replace(tzinfo=zone)
     offsets = {(midnight + timedelta(days)).utcoffset() // timedelta(minutes=1) for days in (0, 1)}
     return [str(midnight.date() + timedelta(days)) for days in (-1, 0, 1)], offsets.pop() if len(offsets) == 1 else None
 
 
-def read_time(ts: Any, zone: ZoneInfo) -> tuple[str, str | None]:
-    """The day of a `ts` like 20221119054937 in `zone`, and its time in UTC (ISO 8601); ("", None) if it is invalid.
+def read_time(ts: Any, zone: ZoneInfo, window: Any) -> tuple[str, str | None]:
+    """The cursor value of a record with a `ts` like 20221119054937 in `zone`, and its time in UTC (ISO 8601).
 
-    Of an hour that repeats the first one counts; one that clocks skip counts by the clocks before. A datetime object for
-    each event would take twice as long.
+    The cursor is its own day, or the nearest in the window in which it was read: all its copies have the same one, the
+    latest wins in Append + Deduped, and no device's clock moves the state too far. An invalid `ts` has the last day and
+    no time. Of an hour that repeats the first one counts; one that clocks skip counts by the clocks before.
     """
-    d = str(ts)
+    d, first, last = str(ts), window["start_time"], window["end_time"]
     try:
         days, offset = days_of(d[:8], zone)
         minute, seconds = MINUTES[d[8:12]], d[12:]
         if len(d) != 14 or not seconds.isdecimal() or seconds > "59":
-            return "", None
+            return last, None
         if offset is None:
             local = datetime.strptime(d[:12], "%Y%m%d%H%M").replace(tzinfo=zone)
             offset = local.utcoffset() // timedelta(minutes=1)
         day, minute = divmod(minute - offset, 1440)
-        return days[1], f"{days[1 + day]}T{CLOCK[minute]}:{seconds}Z"
+        return min(max(days[1], first), last), f"{days[1 + day]}T{CLOCK[minute]}:{seconds}Z"
     except (KeyError, ValueError, OverflowError):
-        return "", None
-
-
-def within(day: str, window: Any) -> str:
-    """The cursor value of a record: its own day, or the nearest in the window in which it was read.
-
-    So all copies of a record have the same one, the latest wins in Append + Deduped, and no device's clock moves the state
-    past what has been read.
-    """
-    return min(max(day, window["start_time"]), window["end_time"]) if day else str(window["end_time"])
+        return last, None
 
 
 def make_text(person: Json) -> None:
@@ -469,21 +451,13 @@ def make_text(person: Json) -> None:
         identities[:] = [str(each) if isinstance(each, (int, float)) else each for each in identities]
 
 
-class Export(threading.local):
-    """What a thread has seen of the export that it reads: digests of events, by their first two bytes."""
-
-    window: Any = None
-    digests: Mapping[int, Any] = {}
-
-
 @dataclass
 class EventTransformation(cdk.RecordTransformation):
     """Adds the fields that CleverTap leaves out of an event. AddFields would take ten times as long.
 
-    event_id: the primary key, a digest of account, event name, device, `ts` and properties; further events that are equal
-    in all of these have a number after it, because two taps in one second are two events. (25 MB for a million records.)
-    object_id: the device. identity: the user. profile_id: see `ProfileTransformation`.
-    event_time: `ts` in UTC, None if it is invalid. date: the cursor. IDs and `ts` become text.
+    event_id: the primary key, a digest of account, event name, device, `ts` and properties; further events that are
+    equal in all of these have a number after it: two taps in one second are two events. (25 MB for a million records.)
+    object_id: the device. identity: the user. profile_id: as of profiles. date: the cursor. event_time: `ts` in UTC.
     Logs a warning if `timezone` is not the project's: the property CT Session Id is the epoch second at which a session
     began, by the same clock as `ts`.
     """
@@ -493,7 +467,7 @@ class EventTransformation(cdk.RecordTransformation):
     def __post_init__(self) -> None:
         self._account, self._zone = self.config["account_id"], project_zone(self.config)
         self._distances: list[float] = []  # seconds from session start to event, for the first events
-        self._export = Export()
+        self._export = threading.local()  # its slice, and the digests seen, by their first two bytes
 
     def transform(self, record: Json, *_: Any, stream_slice: Any = None, **__: Any) -> None:
         profile, ts, event = record.get("profile"), record.get("ts"), stream_slice["event_name"]
@@ -502,13 +476,13 @@ class EventTransformation(cdk.RecordTransformation):
         make_text(profile)
         device, properties = profile.get("objectId"), record.get("event_props")
         digest, export = digest_of([self._account, event, device, str(ts), properties]), self._export
-        if export.window is not stream_slice:
+        if vars(export).get("window") is not stream_slice:
             export.window, export.digests = stream_slice, defaultdict(partial(array, "Q"))
         short = int.from_bytes(digest[:8], "big")
         same = export.digests[short >> 48]
         number_of_it = same.count(short)
         same.append(short)
-        day, event_time = read_time(ts, self._zone)
+        record["date"], event_time = read_time(ts, self._zone, stream_slice)
         record["event_id"] = digest.hex() + (f"-{number_of_it}" if number_of_it else "")
         record["event_name"] = event
         record["event_time"] = event_time
@@ -516,7 +490,6 @@ class EventTransformation(cdk.RecordTransformation):
         record["object_id"] = device
         record["identity"] = profile.get("identity")
         record["profile_id"] = first_id(profile.get("identity"), device)
-        record["date"] = within(day, stream_slice)
         if len(self._distances) < 50 and event_time and isinstance(properties, dict):
             self._compare(event_time, str(properties.get("CT Session Id")))
 
@@ -542,9 +515,8 @@ class ProfileTransformation(cdk.RecordTransformation):
     """Adds the fields that CleverTap leaves out of a profile. IDs become text.
 
     profile_id: the primary key: the identity, else the profile's `objectId`, else its first device's (nobody has
-    published whether their order is stable), else a digest of all but `events`, which change. Append + Deduped would keep
-    only one of all profiles without a key.
-    event_name: from the partition. active_through: the cursor, the last day of the window.
+    published whether their order is stable), else a digest of all but `events`, which change: without a key Append +
+    Deduped would keep one of them. active_through: the cursor, the last day of the window.
     """
 
     def transform(self, record: Json, *_: Any, stream_slice: Any = None, **__: Any) -> None:
@@ -568,23 +540,7 @@ class MessageReportTransformation(cdk.RecordTransformation):
         ts = ""
         with suppress(ValueError):
             ts = f"{datetime.strptime(str(record.get('start_date')), '%d %b, %Y %H:%M:%S'):%Y%m%d%H%M%S}"
-        day, record["start_time"] = read_time(ts, project_zone(self.config))
-        record["date"] = within(day, stream_slice)
-
-
-@dataclass
-class DetailsTransformation(cdk.RecordTransformation):
-    """Moves all fields that are not in `fields` into the object `details`.
-
-    CleverTap's documents do not name all, and destinations with typed columns drop what the schema does not declare.
-    """
-
-    fields: list[str]
-
-    def transform(self, record: Json, *_: Any, **__: Any) -> None:
-        details = {name: record.pop(name) for name in list(record) if name not in self.fields}
-        if details:
-            record["details"] = details
+        record["date"], record["start_time"] = read_time(ts, project_zone(self.config), stream_slice)
 
 
 @dataclass
@@ -592,8 +548,8 @@ class PartitionStateMigration(StateMigration):
     """Prepares the saved state for the partitions that the settings ask for, and drops all others.
 
     A partition starts at the later of its cursor and its event's `complete` (`EventPartitionRouter`), today at most: a
-    change of timezone can leave a later one. `state` is dropped, because the CDK would start new partitions there.
-    event_names: a template of the events that are read; none for a stream without events.
+    change of timezone can leave a later one. `state` is dropped: the CDK would start new partitions there.
+    event_names: a template of the events that are read, [none] for a stream without events.
     Raises config_error for a state that this connector cannot have written.
     """
 
@@ -608,8 +564,8 @@ class PartitionStateMigration(StateMigration):
         try:
             return self._of_settings(stream_state)
         except (AttributeError, KeyError, TypeError, ValueError) as cause:
-            message = "the saved state was not written by this connector. Clear the stream's data, then sync"
-            raise error(f"Stream {self.name}: {message} again.", "config_error") from cause
+            message = "the saved state was not written by this connector. Clear the stream's data, then sync again."
+            raise error(f"Stream {self.name}: {message}", "config_error") from cause
 
     def _of_settings(self, stream_state: Mapping[str, Any]) -> Mapping[str, Any]:
         complete = (stream_state.get("parent_state") or {}).get("complete") or {}

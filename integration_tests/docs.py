@@ -80,7 +80,7 @@ def test_pyairbyte_reads_by_a_manifest_alone(manifest: str, tmp_path: Path) -> N
         source = airbyte.get_source("source-clevertap", config, source_manifest=manifest)
         source.select_streams(["profiles"])
         result = source.read(cache=airbyte.caches.DuckDBCache(db_path="some.duckdb"))
-        print(sorted(row["object_id"] for row in result["profiles"]))
+        print(sorted(row["profile_id"] for row in result["profiles"]))
     """
     with Sandbox(ACCOUNT) as sandbox:
         command = [sys.executable, "-c", read, str(settings(sandbox, tmp_path)), str(ROOT / manifest)]

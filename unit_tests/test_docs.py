@@ -11,47 +11,46 @@ from source_clevertap.run import definition_file
 
 ROOT = definition_file("manifest.yaml").parent
 DOCS = (ROOT / "docs/clevertap.md").read_text().partition("## Changelog")[0]
+CODE = ("components.py", "source_clevertap/run.py")
 GAP = "\0"  # where a name or a number stands
 LEAST = 12  # letters: a shorter piece of a message tells nothing
 
 
 def in_manifest(node: Any) -> Iterator[str]:
     """The messages that the manifest defines."""
-    if isinstance(node, dict):
-        for key, value in node.items():
-            if key in ("error_message", "failure_message"):
-                yield re.sub("{{.*?}}", GAP, value)
-            elif key == "network_errors":
-                yield from value.values()
-            else:
-                yield from in_manifest(value)
-    elif isinstance(node, list):
-        for value in node:
+    items: Any = node.items() if isinstance(node, dict) else enumerate(node) if isinstance(node, list) else ()
+    for key, value in items:
+        if key in ("error_message", "failure_message", "cursor_expired", "cursor_repeated"):
+            yield re.sub("{{.*?}}", GAP, value)
+        else:
             yield from in_manifest(value)
 
 
-def in_components() -> Iterator[str]:
-    """The messages of errors, warnings and bad settings in components.py."""
-    for node in ast.walk(ast.parse((ROOT / "components.py").read_text())):
-        match node:
-            case ast.keyword(arg="message"):
-                yield text(node.value)
-            case ast.Call(func=ast.Name(id="ErrorResolution"), args=[_, _, message]):
-                yield text(message)
-            case ast.Call(func=ast.Name(id="error") | ast.Attribute(attr="warning")):
-                yield text(node.args[0])
-            case ast.Assign(targets=[ast.Name(id="message" | "advice")]):
-                yield text(node.value)
-            case ast.Call(func=ast.Attribute(value=ast.Name(id="problems"))):
-                yield text(node.args[0])
-
-
-def text(node: ast.AST) -> str:
+def in_code(node: ast.AST, names: dict[str, ast.AST]) -> Iterator[str]:
+    """All strings of four words or more that are no docstrings: in these two files every one is a message."""
     match node:
-        case ast.Constant():
-            return str(node.value)
+        case ast.Expr(value=ast.Constant()):
+            return
+        case ast.Constant() | ast.JoinedStr():
+            if len((message := text(node, names)).split()) >= 4:
+                yield message
+            return
+        case ast.FunctionDef():
+            values = [each for each in ast.walk(node) if isinstance(each, ast.Assign)]
+            names = {each.targets[0].id: each.value for each in values if isinstance(each.targets[0], ast.Name)}
+    for child in ast.iter_child_nodes(node):
+        yield from in_code(child, names)
+
+
+def text(node: ast.AST, names: dict[str, ast.AST]) -> str:
+    """A string with gaps, and with the strings that its names stand for."""
+    match node:
+        case ast.Constant(value=str(value)):
+            return value
         case ast.JoinedStr():
-            return "".join(text(part) for part in node.values)
+            return "".join(text(part, names) for part in node.values)
+        case ast.FormattedValue(value=ast.Name(id=name)) if name in names:
+            return text(names[name], {})
     return GAP
 
 
@@ -63,7 +62,7 @@ def pieces(message: str) -> list[str]:
 
 MESSAGES = [
     *in_manifest(yaml.safe_load((ROOT / "manifest.yaml").read_text())),
-    *in_components(),
+    *(each for name in CODE for each in in_code(ast.parse((ROOT / name).read_text()), {})),
 ]
 
 

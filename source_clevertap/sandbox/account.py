@@ -199,7 +199,7 @@ class Account:
             profile.update(os_version="10", app_version="1.1.7", make="xiaomi", model="M2006C3MII")
         properties: dict[str, Any] = {
             "Amount": rng.choice((59.99, 100, "100", 0, True)),
-            "CT Session Id": str(rng.randrange(10**9)),
+            "CT Session Id": str(self._session(event, number) - rng.randrange(1800)),
             "\u00e9t\u00e9 \u2603": rng.choice(("", "\U0001f600", None)),
         }
         if number % 40 == 20:
@@ -250,6 +250,11 @@ class Account:
         if self._runs_ahead(number):
             local += timedelta(days=400)
         return int(local.strftime("%Y%m%d%H%M%S"))
+
+    def _session(self, event: str, number: int) -> int:
+        """When an occurrence happened by its device's clock, in epoch seconds."""
+        ahead = timedelta(days=400) if self._runs_ahead(number) else timedelta()
+        return int((self.moment(event, number) + ahead).timestamp())
 
     def _local(self, moment: datetime) -> datetime:
         return moment.astimezone(pytz.timezone(self.timezone)).replace(tzinfo=None)
