@@ -1,7 +1,7 @@
 """What manifest.yaml cannot say about CleverTap, in the order in which data flows.
 
-One instance of a class serves all slices of a stream, on three threads: what belongs to a slice is in a
-threading.local. This file is pasted into the Connector Builder: ASCII, no backslash, no relative import.
+One instance of a class serves all slices of a stream, on three threads. The file is pasted into the Connector Builder:
+ASCII, no backslash, no relative import.
 """
 
 import gc
@@ -97,13 +97,13 @@ def clean(value: Any) -> Any:
 def decode_body(response: requests.Response) -> Json:
     """The JSON object in a response's body, {} if there is none; its `message` counts as `error`.
 
-    A page has up to 30 MB: it is read into one buffer, decoded once, and kept on the response. The json module decodes
-    what orjson alters or rejects (half a surrogate pair, which apps leave when they cut names).
+    A page of up to 30 MB is read into one buffer, decoded once, and kept. The json module decodes what orjson alters or
+    rejects (half a surrogate pair, which apps leave when they cut names).
     """
     kept = vars(response)
     if "page" not in kept:
         if kept["_content"] is False:  # not read yet, because it is streamed
-            body = bytearray()
+            body: Any = bytearray()
             try:
                 for piece in response.iter_content(2**18):
                     body += piece
@@ -117,19 +117,18 @@ def decode_body(response: requests.Response) -> Json:
             with suppress(ValueError, RecursionError):
                 page = clean(json.loads(text, parse_int=number, parse_float=number, parse_constant=int))
                 response._content = orjson.dumps(page)  # JsonDecoder returns {} for what it rejects
-        kept["page"] = page if isinstance(page, dict) else {}
-        kept["page"]["error"] = kept["page"].get("error") or kept["page"].get("message")
-    return cast("Json", kept["page"])
+        kept["page"] = page = page if isinstance(page, dict) else {}
+        page["error"] = page.get("error") or page.get("message")
+    return kept["page"]  # type: ignore[no-any-return]
 
 
 @dataclass
 class EventPartitionRouter(ListPartitionRouter):
     """Yields a partition {account_id, start_date, event_name} for each event of `values`.
 
-    With the setting all_events, a stream that `takes_all_events` reads those of CleverTap's schema (`event_schema`)
-    instead, except excluded_event_names. Raises config_error if none is left.
-    State, as parent_state: {"complete": {event: last day read}}, without refused events. Cursors advance with records
-    only, and an event that nobody raises would be read from start_date each time.
+    With all_events, a stream that `takes_all_events` reads those of CleverTap's `event_schema` instead, except
+    excluded_event_names; config_error if none is left. State, as parent_state: {"complete": {event: last day read}},
+    without refused events: cursors advance with records only, and silent events would be read from their start again.
     """
 
     event_schema: cdk.HttpRequester | None = None
@@ -142,9 +141,9 @@ class EventPartitionRouter(ListPartitionRouter):
         self._through = min(today(self.config), to_date(self.config.get("end_date") or 99991231))
         self._allowed: dict[str, bool] = {}
         self._lock = threading.Lock()
-        same = {"account_id": self.config["account_id"], "start_date": int(self.config["start_date"])}
+        account, start = self.config["account_id"], int(self.config["start_date"])
         for name in self._names:
-            partition = {**same, "event_name": name}
+            partition = {"account_id": account, "start_date": start, "event_name": name}
             yield cdk.StreamSlice(partition=partition, cursor_slice={}, extra_fields={"router": self})
         self._all_sliced = True
 
@@ -154,14 +153,10 @@ class EventPartitionRouter(ListPartitionRouter):
         return {"complete": {n: str(self._through) for n in self._names if not self.is_refused(n)}}
 
     def is_refused(self, name: str) -> bool:
-        """Whether CleverTap has refused the event."""
         return self._allowed.get(name) is False
 
     def note(self, name: str, is_allowed: bool) -> None:
-        """Keeps whether CleverTap allows an event; the last one warns of those that are refused.
-
-        Raises transient_error if one is allowed in a window and refused in another, config_error if all are refused.
-        """
+        """Keeps whether CleverTap allows an event. The last one warns of refused ones; config_error if all are."""
         with self._lock:
             is_new = name not in self._allowed
             if self._allowed.setdefault(name, is_allowed) != is_allowed:
@@ -191,10 +186,10 @@ class EventPartitionRouter(ListPartitionRouter):
 class TwoStepRequester:
     """Creates an export or a count by POST (`create_requester`) and reads its pages by GET, with a cursor or req_id.
 
-    These expire after hours: the window is then split, down to a day, and records come again with the same keys.
+    These expire after hours: the window is then split, down to a day, and records come again with the same keys; if it
+    cannot be split, it is a transient_error. A cursor that comes twice (there would be no end) is a system_error.
+    Returns None for an event that CleverTap refuses. Puts stream, event and dates in front of any error.
     filters_setting: the setting whose JSON is added to the POST. cursor_expired, cursor_repeated: messages.
-    Returns None for an event that CleverTap refuses. Raises transient_error if a window cannot be split, system_error
-    for a cursor that comes twice (there would be no end). Puts stream, event and dates in front of any error.
     """
 
     create_requester: cdk.HttpRequester
@@ -225,9 +220,8 @@ class TwoStepRequester:
             failure = error(self.cursor_expired)
         except cdk.AirbyteTracedException as raised:
             failure = raised
-        failure.message = (
-            f"Stream {self.name}, event '{stream_slice['event_name']}', {first} to {last}: {failure.message}"
-        )
+        where = f"Stream {self.name}, event '{stream_slice['event_name']}', {first} to {last}"
+        failure.message = f"{where}: {failure.message}"
         raise failure
 
     def _create(self, stream_slice: cdk.StreamSlice, request: Json) -> requests.Response | None:
@@ -257,8 +251,8 @@ class CleverTapErrorHandler(DefaultErrorHandler):
     gets `status`, `error`, `code`, `http_status`, `method`, `all_events` (the setting), or `fault` (of the network).
     records_key, records_type, records_optional: the key of the records, "list" or "object", whether it may be missing.
     page_parameter: "cursor" for an export, "req_id" for a count, "none" for a stream without two steps.
-    max_wait_minutes: how long a request is retried, and how long all of a stream are while none succeeds (78 windows
-    would outlast an outage by hours); then it is a transient_error. Raises config_error (`check_config`) when built.
+    max_wait_minutes: how long a request is retried, and all of a stream while none succeeds (78 windows would outlast
+    an outage by hours); then it is a transient_error. Raises config_error (`check_config`) when it is built.
     """
 
     name: str = ""
@@ -275,16 +269,15 @@ class CleverTapErrorHandler(DefaultErrorHandler):
         printed = repr(self.config["passcode"])[1:-1]
         add_to_secrets(printed)
         add_to_secrets(json.dumps(printed)[1:-1])
-        minutes = cdk.InterpolatedString.create(str(self.max_wait_minutes), parameters={})
-        self._max_wait = 60 * float(minutes.eval(self.config))
-        self._failing_since: float | None = None
+        minutes = cdk.InterpolatedString.create(str(self.max_wait_minutes), parameters={}).eval(self.config)
+        self._failing_since, self._max_wait = 0.0, 60 * float(minutes)
 
     def interpret_response(self, response_or_exception: Any) -> ErrorResolution:
         response, request = response_or_exception, getattr(response_or_exception, "request", None)
         seen: Json = {"all_events": self.config.get("all_events") is True, "method": getattr(request, "method", None)}
         if isinstance(response, requests.Response):
             if self.is_complete(response):
-                self._failing_since = None
+                self._failing_since = 0.0
                 return ErrorResolution(ResponseAction.SUCCESS)
             page = decode_body(response)
             seen |= {key: page[key] for key in ("status", "code") if key in page}
@@ -298,7 +291,7 @@ class CleverTapErrorHandler(DefaultErrorHandler):
             where = ", ".join([f"Stream {self.name}", *(f"{key} {value}" for key, value in body.items())])
             resolution.error_message = f"{where}: {resolution.error_message}"
         if resolution.response_action not in (ResponseAction.RETRY, ResponseAction.RATE_LIMITED):
-            self._failing_since = None  # a definite response, so CleverTap is up
+            self._failing_since = 0.0  # a definite response, so CleverTap is up
             return resolution
         return self._retry_or_give_up(resolution, request)
 
@@ -308,19 +301,18 @@ class CleverTapErrorHandler(DefaultErrorHandler):
         started = vars(request or resolution).setdefault("failing_since", now)  # a retry sends the same request
         if now - min(started, self._failing_since) >= self._max_wait:
             resolution.response_action = ResponseAction.FAIL
-            resolution.error_message += f" (Gave up after {self._max_wait / 60:g} minutes.)"
+            resolution.error_message = f"{resolution.error_message} (Gave up after {self._max_wait / 60:g} minutes.)"
         LOGGER.info(f"{self.name}: {resolution.error_message}")
         return resolution
 
     def is_complete(self, response: requests.Response) -> bool:
-        """Whether a response is a complete page, count, list, or created export."""
         page, creates = decode_body(response), response.request.method == "POST"
         if response.status_code != 200 or response.history or page["error"]:
             return False
         if str(page.get("code")) in ("1", "2"):  # throttled or not ready, whatever the status says
             return False
         rows, status = page.get(self.records_key), page.get("status")
-        is_export, is_count = self.page_parameter == "cursor", self.page_parameter == "req_id"
+        is_export, waits = self.page_parameter == "cursor", self.page_parameter == "req_id" and creates
         if rows is not None and not isinstance(rows, list if self.records_type == "list" else dict):
             return False
         cursors = [page.get("next_cursor"), page.get("cursor")]
@@ -333,7 +325,7 @@ class CleverTapErrorHandler(DefaultErrorHandler):
             if any(isinstance(v, list) or (isinstance(v, str) and len(v) > 200) for v in unknown):
                 return False
         if status == "partial":
-            return any(cursors) if is_export else is_count and creates and bool(page.get("req_id"))
+            return any(cursors) if is_export else waits and bool(page.get("req_id"))
         if is_export:
             return status == "success" and (any(cursors) or not creates)
         if status is None and self.records_type == "list":  # events, properties and content blocks
@@ -345,8 +337,8 @@ class CleverTapErrorHandler(DefaultErrorHandler):
 class ExportExtractor(cdk.RecordExtractor):
     """Yields the records of a page, or {date, `count_field`} for each day of a count {YYYYMMDD: n}.
 
-    The rest of a page, with status and cursor, becomes the response's body. A record is released once it is yielded:
-    DpathExtractor keeps a page of 30 MB, and walks through all of it for one key.
+    The rest of a page becomes the response's body, and a record is released once it is yielded. (DpathExtractor keeps a
+    page of 30 MB, and walks through all of it for one key.)
     """
 
     records_key: str = "records"
@@ -357,8 +349,7 @@ class ExportExtractor(cdk.RecordExtractor):
         records = page.pop(self.records_key, None) or []
         response._content = orjson.dumps(page)
         if isinstance(records, dict):
-            days = ((f"{day[:4]}-{day[4:6]}-{day[6:]}", count) for day, count in sorted(records.items()))
-            records = [{"date": day, self.count_field: count} for day, count in days]
+            records = [{"date": f"{d[:4]}-{d[4:6]}-{d[6:]}", self.count_field: n} for d, n in sorted(records.items())]
         records.reverse()
         while records:
             yield records.pop()
@@ -368,8 +359,7 @@ class ExportExtractor(cdk.RecordExtractor):
 class PersonalDataTransformation(cdk.RecordTransformation):
     """Drops or hashes the `pii_fields` of a profile or an event, at any depth, before keys are made of it.
 
-    A hash is the HMAC-SHA-256 of the value as text, keyed with pii_salt, in hex: equal for a number and its text.
-    all_identities is hidden with any field whose values it holds.
+    A hash is the HMAC-SHA-256 of the value as text, in hex. all_identities is hidden with any field that it repeats.
     """
 
     config: cdk.Config
@@ -416,16 +406,15 @@ MINUTES = {clock.replace(":", ""): minute for minute, clock in enumerate(CLOCK)}
 def days_of(digits: str, zone: ZoneInfo) -> tuple[list[str], int | None]:
     """A day like 20221119 between its neighbours (2022-11-19), and its offset from UTC in minutes if it has one."""
     midnight = datetime.strptime(digits, "%Y%m%d").replace(tzinfo=zone)
-    offsets = {(midnight + timedelta(days)).utcoffset() // timedelta(minutes=1) for days in (0, 1)}
+    offsets = {cast("timedelta", (midnight + timedelta(n)).utcoffset()) // timedelta(minutes=1) for n in (0, 1)}
     return [str(midnight.date() + timedelta(days)) for days in (-1, 0, 1)], offsets.pop() if len(offsets) == 1 else None
 
 
 def read_time(ts: Any, zone: ZoneInfo, window: Any) -> tuple[str, str | None]:
     """The cursor value of a record with a `ts` like 20221119054937 in `zone`, and its time in UTC (ISO 8601).
 
-    The cursor is its own day, or the nearest in the window in which it was read: all its copies have the same one, the
-    latest wins in Append + Deduped, and no device's clock moves the state too far. An invalid `ts` has the last day and
-    no time. Of an hour that repeats the first one counts; one that clocks skip counts by the clocks before.
+    The cursor is its day, or the nearest in its window (the last if `ts` is invalid): all copies have the same one, the
+    latest wins in Append + Deduped, and no device's clock moves the state too far. The first of two equal hours counts.
     """
     d, first, last = str(ts), window["start_time"], window["end_time"]
     try:
@@ -435,7 +424,7 @@ def read_time(ts: Any, zone: ZoneInfo, window: Any) -> tuple[str, str | None]:
             return last, None
         if offset is None:
             local = datetime.strptime(d[:12], "%Y%m%d%H%M").replace(tzinfo=zone)
-            offset = local.utcoffset() // timedelta(minutes=1)
+            offset = cast("timedelta", local.utcoffset()) // timedelta(minutes=1)
         day, minute = divmod(minute - offset, 1440)
         return min(max(days[1], first), last), f"{days[1 + day]}T{CLOCK[minute]}:{seconds}Z"
     except (KeyError, ValueError, OverflowError):
@@ -458,8 +447,7 @@ class EventTransformation(cdk.RecordTransformation):
     event_id: the primary key, a digest of account, event name, device, `ts` and properties; further events that are
     equal in all of these have a number after it: two taps in one second are two events. (25 MB for a million records.)
     object_id: the device. identity: the user. profile_id: as of profiles. date: the cursor. event_time: `ts` in UTC.
-    Logs a warning if `timezone` is not the project's: the property CT Session Id is the epoch second at which a session
-    began, by the same clock as `ts`.
+    Warns if `timezone` is not the project's: CT Session Id is when a session began, in epoch seconds.
     """
 
     config: cdk.Config
@@ -471,8 +459,7 @@ class EventTransformation(cdk.RecordTransformation):
 
     def transform(self, record: Json, *_: Any, stream_slice: Any = None, **__: Any) -> None:
         profile, ts, event = record.get("profile"), record.get("ts"), stream_slice["event_name"]
-        if not isinstance(profile, dict):
-            profile = {}
+        profile = profile if isinstance(profile, dict) else {}
         make_text(profile)
         device, properties = profile.get("objectId"), record.get("event_props")
         digest, export = digest_of([self._account, event, device, str(ts), properties]), self._export
@@ -482,16 +469,15 @@ class EventTransformation(cdk.RecordTransformation):
         same = export.digests[short >> 48]
         number_of_it = same.count(short)
         same.append(short)
-        record["date"], event_time = read_time(ts, self._zone, stream_slice)
+        record["date"], record["event_time"] = read_time(ts, self._zone, stream_slice)
         record["event_id"] = digest.hex() + (f"-{number_of_it}" if number_of_it else "")
         record["event_name"] = event
-        record["event_time"] = event_time
         record["ts"] = str(ts) if isinstance(ts, (int, float)) else ts
         record["object_id"] = device
         record["identity"] = profile.get("identity")
-        record["profile_id"] = first_id(profile.get("identity"), device)
-        if len(self._distances) < 50 and event_time and isinstance(properties, dict):
-            self._compare(event_time, str(properties.get("CT Session Id")))
+        record["profile_id"] = str(profile.get("identity") or device or "") or None
+        if len(self._distances) < 50 and record["event_time"] and isinstance(properties, dict):
+            self._compare(record["event_time"], str(properties.get("CT Session Id")))
 
     def _compare(self, event_time: str, session: str) -> None:
         if len(session) != 10 or not session.isdecimal():
@@ -505,18 +491,12 @@ class EventTransformation(cdk.RecordTransformation):
             LOGGER.warning(f"{off}. The project is not in {self._zone.key}. Copy timezone from Settings > Project.")
 
 
-def first_id(*ids: Any) -> str | None:
-    """The first ID that is not empty, as text."""
-    return next((str(each) for each in ids if each or each == 0), None)
-
-
 @dataclass
 class ProfileTransformation(cdk.RecordTransformation):
-    """Adds the fields that CleverTap leaves out of a profile. IDs become text.
+    """Adds the fields that CleverTap leaves out of a profile; active_through is the cursor. IDs become text.
 
     profile_id: the primary key: the identity, else the profile's `objectId`, else its first device's (nobody has
-    published whether their order is stable), else a digest of all but `events`, which change: without a key Append +
-    Deduped would keep one of them. active_through: the cursor, the last day of the window.
+    published whether their order is stable), else a digest of all but `events`, which change.
     """
 
     def transform(self, record: Json, *_: Any, stream_slice: Any = None, **__: Any) -> None:
@@ -524,8 +504,8 @@ class ProfileTransformation(cdk.RecordTransformation):
         devices = record.get("platformInfo")
         devices = [d for d in devices if isinstance(d, dict)] if isinstance(devices, list) else []
         ids = (record.get("identity"), record.get("objectId"), *(d.get("objectId") for d in devices))
-        lasting = {name: value for name, value in record.items() if name != "events"}
-        record["profile_id"] = first_id(*ids) or f"no-id-{digest_of(lasting).hex()}"
+        lasting = (item for item in record.items() if item[0] != "events")
+        record["profile_id"] = next((str(i) for i in ids if i), None) or f"no-id-{digest_of(dict(lasting)).hex()}"
         record["event_name"] = stream_slice["event_name"]
         record["active_through"] = stream_slice["end_time"]
 
@@ -549,8 +529,7 @@ class PartitionStateMigration(StateMigration):
 
     A partition starts at the later of its cursor and its event's `complete` (`EventPartitionRouter`), today at most: a
     change of timezone can leave a later one. `state` is dropped: the CDK would start new partitions there.
-    event_names: a template of the events that are read, [none] for a stream without events.
-    Raises config_error for a state that this connector cannot have written.
+    event_names: a template; [none] without events. config_error for a state that this connector cannot have written.
     """
 
     config: cdk.Config
@@ -570,8 +549,7 @@ class PartitionStateMigration(StateMigration):
     def _of_settings(self, stream_state: Mapping[str, Any]) -> Mapping[str, Any]:
         complete = (stream_state.get("parent_state") or {}).get("complete") or {}
         names = cdk.InterpolatedString.create(self.event_names, parameters={}).eval(self.config)
-        start = int(self.config["start_date"])
-        states, kept = [], dict[str, str]()
+        start, states, kept = int(self.config["start_date"]), [], dict[str, str]()
         for entry in stream_state["states"]:
             partition, event = entry["partition"], entry["partition"].get("event_name")
             ((field_name, day),) = entry["cursor"].items()
@@ -579,8 +557,7 @@ class PartitionStateMigration(StateMigration):
             is_read = event in names or (event and self.config.get("all_events") is True)
             is_same = partition["account_id"] == self.config["account_id"]
             if partition["start_date"] <= start <= int(f"{through:%Y%m%d}") and is_same and is_read:
-                partition = {**partition, "start_date": start}
-                states.append({"partition": partition, "cursor": {field_name: str(through)}})
+                states.append({"partition": {**partition, "start_date": start}, "cursor": {field_name: str(through)}})
                 kept |= {event: complete[event]} if event in complete else {}
         return {"use_global_cursor": False, "states": states, "parent_state": {"complete": kept}}
 
@@ -604,13 +581,9 @@ RULES: dict[str, Callable[[cdk.Config], Any]] = {
     f"profile_filters and event_filters must be JSON objects with keys from {', '.join(sorted(FILTERS))}": lambda c: (
         all(json.loads(c.get(name) or "{}").keys() <= FILTERS for name in ("profile_filters", "event_filters"))
     ),
-    "pii_mode hash requires pii_salt (any long random text)": lambda c: (
-        c.get("pii_mode") != "hash" or c.get("pii_salt")
-    ),
+    "pii_mode hash requires pii_salt, any long text": lambda c: c.get("pii_mode") != "hash" or c.get("pii_salt"),
     # No pattern in the spec, because the validator would print it.
-    "passcode is empty, not ASCII, or starts or ends with a space (copy it again)": lambda c: re.fullmatch(
-        "[!-~]([ -~]*[!-~])?", c["passcode"]
-    ),
+    "passcode must be ASCII without a space at its ends": lambda c: re.fullmatch("[!-~]([ -~]*[!-~])?", c["passcode"]),
 }
 
 

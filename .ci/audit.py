@@ -16,9 +16,7 @@ BIN = Path(sys.executable).parent
 LOCK = ROOT / "requirements" / "run.txt"
 SBOM = ROOT / "build" / "sbom.cdx.json"
 # Licences that ask for no more than their own text, or for the source of what is used unchanged.
-ALLOWED = (
-    *("MIT", "BSD", "Apache", "ISC", "PSF", "Python Software Foundation", "MPL", "Mozilla", "Unlicense"),
-)
+ALLOWED = (*("MIT", "BSD", "Apache", "ISC", "PSF", "Python Software Foundation", "MPL", "Mozilla", "Unlicense"),)
 KNOWN = {"unidecode": "airbyte-cdk needs it, and so does every connector made with it"}
 
 
@@ -42,9 +40,7 @@ def licences(packages: set[str]) -> list[str]:
         by_licence.setdefault(found.get(name, "of another system or Python"), []).append(name)
     wrong = []
     for licence, names in sorted(by_licence.items(), key=lambda entry: -len(entry[1])):
-        print(
-            f"  {len(names):3} {licence[:60]}: {', '.join(names[:6])}{' ...' if len(names) > 6 else ''}"
-        )
+        print(f"  {len(names):3} {licence[:60]}: {', '.join(names[:6])}{' ...' if len(names) > 6 else ''}")
         if any(allowed in licence for allowed in ALLOWED):
             continue
         for name in names:

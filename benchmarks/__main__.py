@@ -167,9 +167,7 @@ def in_flight(args: argparse.Namespace) -> None:
             counted = stats()
         ideal = counted["requests"] * latency / 3
         print(f"{events:9,} events, {counted['requests']:5,} answers of {latency} s,", end=" ")
-        print(
-            f"{rows:5,} rows a page: {run.seconds:6.1f} s, {100 * ideal / run.seconds:.0f} % of", end=" "
-        )
+        print(f"{rows:5,} rows a page: {run.seconds:6.1f} s, {100 * ideal / run.seconds:.0f} % of", end=" ")
         print(f"the ideal ({ideal:.1f} s); {counted['max_in_flight']} in flight", flush=True)
 
 
@@ -189,9 +187,7 @@ def memory(args: argparse.Namespace) -> None:
         print(f"{run.records:9,} {run.memory:5.0f} MB as the image sets malloc,", end=" ")
         print(f"{plain.memory:5.0f} MB with the system's own settings", flush=True)
         if stalled:
-            print(
-                f"{stalled.records:9,} {stalled.memory:5.0f} MB, read by nobody for a minute", flush=True
-            )
+            print(f"{stalled.records:9,} {stalled.memory:5.0f} MB, read by nobody for a minute", flush=True)
 
 
 def soak(args: argparse.Namespace) -> None:
@@ -242,8 +238,9 @@ def duplicates(args: argparse.Namespace) -> None:
     register_components()
     components = sys.modules[COMPONENTS_MODULE]
     transformation = components.EventTransformation(config={"account_id": "A"})
-    window = StreamSlice(partition={"event_name": "E"}, cursor_slice={"end_time": "2026-01-01"})
-    components.CURRENT_EXPORT.duplicates = {}
+    window = StreamSlice(
+        partition={"event_name": "E"}, cursor_slice={"start_time": "2026-01-01", "end_time": "2026-01-01"}
+    )
     print("\nCounting duplicate events, in one export:")
     before = megabytes()
     for number in range(1, 3_000_001):

@@ -79,9 +79,7 @@ def stats() -> dict[str, int]:
 
 
 @contextlib.contextmanager
-def sandbox(
-    stream: str, *options: str, prebuild: bool = True, **changes: Any
-) -> Iterator[tuple[list[str], str]]:
+def sandbox(stream: str, *options: str, prebuild: bool = True, **changes: Any) -> Iterator[tuple[list[str], str]]:
     """A sandbox that makes its records before it answers, or (prebuild=False) as they are asked for.
 
     Yields the options of a read of the stream, and the configuration's path.

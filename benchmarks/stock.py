@@ -26,7 +26,6 @@ def stock_manifest() -> dict[str, Any]:
         "response_filters": [{"type": "HttpResponseFilter", **f} for f in FILTERS],
     }
     requester = definitions["create_requester"]
-    del requester["error_handler"]
     first_page_only = "{{ '%s' if not next_page_token else '' }}"
     requester["request_parameters"] = {
         name: first_page_only % value
@@ -49,12 +48,7 @@ def stock_manifest() -> dict[str, Any]:
         "type": "DpathExtractor",
         "field_path": ["records"],
     }
-    retriever["paginator"]["pagination_strategy"] = {
-        "type": "CursorPagination",
-        "cursor_value": "{{ response.get('next_cursor') or response.get('cursor') }}",
-        "stop_condition": "{{ not (response.get('next_cursor') or response.get('cursor')) }}",
-    }
-    object_id = "{{ record.get('objectId') or record['platformInfo'][0].get('objectId') }}"
+    profile_id = "{{ record.get('identity') or record.get('objectId') or record['platformInfo'][0].get('objectId') }}"
     manifest["streams"] = [{"$ref": "#/definitions/streams/profiles"}]
     del definitions["streams"]["events"]
     profiles = definitions["streams"]["profiles"]
@@ -64,7 +58,7 @@ def stock_manifest() -> dict[str, Any]:
         {
             "type": "AddFields",
             "fields": [
-                {"path": ["object_id"], "value": object_id, "value_type": "string"},
+                {"path": ["profile_id"], "value": profile_id, "value_type": "string"},
                 {"path": ["event_name"], "value": "{{ stream_partition['event_name'] }}"},
                 {"path": ["active_through"], "value": "{{ stream_slice['end_time'] }}"},
             ],

@@ -30,8 +30,7 @@ FILES = (
 NETWORK = "needs the network"
 ONLY_IF_CONTRIBUTED = {  # what a contribution to Airbyte's catalogue would change: CONTRIBUTING.md
     "Manifest-only connectors must use `source-declarative-manifest` as their base image",
-    "Python connectors must not use a Dockerfile and must declare their base image in metadata.yaml "
-    "file",
+    "Python connectors must not use a Dockerfile and must declare their base image in metadata.yaml file",
 }
 
 

@@ -36,10 +36,7 @@ def told(output: Output) -> Json:
     states = [  # a state holds how long the sync took
         re.sub('"lookback_window": [0-9]+', "", json.dumps(state["stream"])) for state in output.state
     ]
-    rows = {
-        name: sorted(json.dumps(record) for record in records)
-        for name, records in output.by_stream.items()
-    }
+    rows = {name: sorted(json.dumps(record) for record in records) for name, records in output.by_stream.items()}
     logged = sorted(log["message"] for log in output.logs if log["message"].startswith("Read "))
     errors = sorted(error["failure_type"] for error in output.errors)  # texts name port and cursor
     return {

@@ -56,7 +56,7 @@ def verdicts(report: Json) -> dict[int, str]:
 def test_on_the_sandbox_every_assumption_is_confirmed(tmp_path: Path) -> None:
     found = verdicts(examined(tmp_path))
 
-    assert {number for number, verdict in found.items() if verdict != CONFIRMED} == {14}  # odd sessions
+    assert {number for number, verdict in found.items() if verdict != CONFIRMED} == set()
 
 
 @pytest.mark.parametrize("timezone", ["Asia/Kolkata", "America/Los_Angeles"])
@@ -75,9 +75,7 @@ def test_a_demo_account_shows_its_zone_and_how_much_there_is(
         assert [without_seconds(out).strip()] == [without_seconds(each).strip() for each in example]
     wrong = timezone != account.timezone
     assert ("Set timezone to the project's: the data is in UTC+5.5 hours" in out) == wrong
-    assert {number for number, verdict in found.items() if verdict == DIFFERS} == (
-        {14} if wrong else set()
-    )
+    assert {number for number, verdict in found.items() if verdict == DIFFERS} == ({14} if wrong else set())
 
 
 # ------------------------------------------------------------------ a CleverTap that is otherwise
@@ -142,9 +140,7 @@ def doubled(request: Json, page: Any) -> Any:
 
 
 def with_header(request: Json, page: Any) -> Any:
-    return web.Response(
-        body=orjson.dumps(page), content_type="application/json", headers={"X-RateLimit-Limit": "3"}
-    )
+    return web.Response(body=orjson.dumps(page), content_type="application/json", headers={"X-RateLimit-Limit": "3"})
 
 
 OPENED = {"status": "success", "cursor": "x"}

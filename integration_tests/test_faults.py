@@ -17,9 +17,7 @@ NO_CODE = [
 
 
 @pytest.mark.cdk
-@pytest.mark.parametrize(
-    "case", [*OURS, *NO_CODE], ids=lambda case: f"{case.name}{' no_code' * case.no_code}"
-)
+@pytest.mark.parametrize("case", [*OURS, *NO_CODE], ids=lambda case: f"{case.name}{' no_code' * case.no_code}")
 def test_a_read_delivers_every_row_or_says_that_it_did_not(case: Case) -> None:
     wrong, told = outcome(case)
 
@@ -29,13 +27,12 @@ def test_a_read_delivers_every_row_or_says_that_it_did_not(case: Case) -> None:
 def test_while_clevertap_is_down_the_windows_of_a_stream_share_their_patience() -> None:
     settings: Json = {
         "start_date": 20220101,
-        "end_date": 20220605,
-        "slice_days": 2,
+        "end_date": 20220822,
+        "slice_days": 3,
+        "lookback_days": 1,
         "max_wait_minutes": 0.25,
     }
-    with Sandbox(
-        Account(profiles=10, events=10), faults=(Fault("error_503", None, None, True),)
-    ) as sandbox:
+    with Sandbox(Account(profiles=10, events=10), faults=(Fault("error_503", None, None, True),)) as sandbox:
         output = sync(Clock(sandbox), sandbox.config(**settings), ("events",))
 
     assert output.exit_code

@@ -18,9 +18,7 @@ CATALOG = str(ROOT / "integration_tests" / "configured_catalog.json")
 
 def launch(command: list[str], folder: Path, **environment: str) -> Output:
     inherited = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
-    done = subprocess.run(
-        command, cwd=folder, env={**inherited, **environment}, capture_output=True, text=True
-    )
+    done = subprocess.run(command, cwd=folder, env={**inherited, **environment}, capture_output=True, text=True)
     return Output(done.returncode, done.stdout, done.stderr)
 
 
@@ -36,9 +34,7 @@ def test_the_wheel_reads_with_the_files_bundled_in_it(tmp_path: Path) -> None:
 
     with Sandbox(Account(profiles=300)) as sandbox:
         (tmp_path / "config.json").write_text(json.dumps(sandbox.config()))
-        run = (
-            "import sys; sys.path.insert(0, sys.argv.pop(1)); import source_clevertap.run as r; r.run()"
-        )
+        run = "import sys; sys.path.insert(0, sys.argv.pop(1)); import source_clevertap.run as r; r.run()"
         read = ["read", "--config", "config.json", "--catalog", CATALOG]
         output = launch([sys.executable, "-c", run, str(site), *read], tmp_path)
 

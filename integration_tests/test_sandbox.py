@@ -70,9 +70,7 @@ def walk(sandbox: Sandbox, query: str) -> list[list[Json]]:
     ("batch_size", "sizes"),
     [(25, 23), (50, 46), (4991, 1000), (5000, 1000), (22, 1000), (5, 1000)],
 )
-def test_pages_hold_multiples_of_23_and_less_than_23_is_no_limit(
-    sandbox: Sandbox, batch_size: int, sizes: int
-) -> None:
+def test_pages_hold_multiples_of_23_and_less_than_23_is_no_limit(sandbox: Sandbox, batch_size: int, sizes: int) -> None:
     pages = walk(sandbox, f"batch_size={batch_size}")
 
     assert len(pages[0]) == sizes
@@ -136,9 +134,7 @@ def test_a_page_is_not_ready_as_often_as_asked_for(sandbox: Sandbox) -> None:
         ({"event_name": "Notification Viewed"}, 400, "Export not allowed for this event"),
     ],
 )
-def test_what_cannot_be_exported_is_refused(
-    sandbox: Sandbox, changes: Json, http: int, error: str
-) -> None:
+def test_what_cannot_be_exported_is_refused(sandbox: Sandbox, changes: Json, http: int, error: str) -> None:
     status, answer = call(sandbox, "", {**RANGE, **changes})
 
     assert (status, answer["status"], answer["error"]) == (http, "fail", error)
@@ -159,9 +155,7 @@ def test_wrong_credentials_are_refused(sandbox: Sandbox, headers: dict[str, str]
 def test_the_fourth_request_in_flight_is_throttled(sandbox: Sandbox) -> None:
     sandbox.latency = 0.5
     statuses: list[int] = []
-    threads = [
-        threading.Thread(target=lambda: statuses.append(call(sandbox, "", RANGE)[0])) for _ in range(4)
-    ]
+    threads = [threading.Thread(target=lambda: statuses.append(call(sandbox, "", RANGE)[0])) for _ in range(4)]
     for thread in threads:
         thread.start()
     for thread in threads:
@@ -197,9 +191,7 @@ def event_cursor(sandbox: Sandbox) -> str:
     return cursor
 
 
-@pytest.mark.parametrize(
-    ("waits", "alive"), [([3590], True), ([3610], False), ([3000] * 4, True), ([3000] * 5, False)]
-)
+@pytest.mark.parametrize(("waits", "alive"), [([3590], True), ([3610], False), ([3000] * 4, True), ([3000] * 5, False)])
 def test_a_cursor_of_events_lives_four_hours_and_one_without_a_request(
     sandbox: Sandbox, waits: list[int], alive: bool
 ) -> None:
@@ -270,9 +262,7 @@ def test_campaigns_are_listed_by_their_scheduled_day_and_an_empty_window_has_no_
 
 
 def test_a_report_that_is_not_there_yet_answers_in_four_forms(sandbox: Sandbox) -> None:
-    answers = [
-        call(sandbox, "", {"id": campaign_id(number)}, "/1/targets/result.json") for number in range(9)
-    ]
+    answers = [call(sandbox, "", {"id": campaign_id(number)}, "/1/targets/result.json") for number in range(9)]
 
     assert [http for http, _ in answers] == [200, 409, 200, 500, 200, 200, 200, 200, 200]
     assert answers[0][1] == {
@@ -295,19 +285,14 @@ def test_message_reports_have_a_key_with_a_space_and_counts_that_move(sandbox: S
 
     assert before["total_results"] == len(before["messages"]) > 30
     assert "message id" in before["messages"][0]
-    changed = [
-        b["message id"] for b, a in zip(before["messages"], after["messages"], strict=True) if a != b
-    ]
+    changed = [b["message id"] for b, a in zip(before["messages"], after["messages"], strict=True) if a != b]
     assert 0 < len(changed) < 10
     datetime.strptime(before["messages"][0]["start_date"], "%d %b, %Y %H:%M:%S")
 
 
 def test_content_blocks_ask_for_milliseconds_and_count_pages_from_one(sandbox: Sandbox) -> None:
     path = "/v1/contentBlock/list"
-    sizes = [
-        len(call(sandbox, f"pageNumber={n}&pageSize=500", None, path)[1]["contentBlocks"])
-        for n in (1, 2, 3, 4)
-    ]
+    sizes = [len(call(sandbox, f"pageNumber={n}&pageSize=500", None, path)[1]["contentBlocks"]) for n in (1, 2, 3, 4)]
 
     assert sizes == [100, 100, 50, 0]
     assert "status" not in call(sandbox, "", None, path)[1]

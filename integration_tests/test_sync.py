@@ -86,7 +86,7 @@ def assert_whole(folder: Path, sandbox: Sandbox) -> None:
         for name, moment, text in truth
         for record in [json.loads(text)]
     }
-    profiles = [profile["object_id"] for profile in rows(folder, "profiles")]
+    profiles = [profile["profile_id"] for profile in rows(folder, "profiles")]
     expected = {row["key"] for name in NAMES for row in ACCOUNT.truth(name, 20240301, 20240330)}
     assert len(profiles) == len(set(profiles))
     assert set(profiles) == expected
@@ -166,7 +166,7 @@ def test_a_full_refresh_drops_what_is_gone_only_when_it_has_ended_well(tmp_path:
         assert len(rows(tmp_path, "profiles")) == whole
         sandbox.faults = []
         assert sync(tmp_path, config(sandbox, end_date=20240310), *streams)[0] == 0
-        fewer = {row["object_id"] for row in rows(tmp_path, "profiles")}
+        fewer = {row["profile_id"] for row in rows(tmp_path, "profiles")}
 
         sandbox.account = Account(profiles=0, events=0, first_day=date(2024, 3, 1), days=30)
         assert sync(tmp_path, config(sandbox, end_date=20240310), *streams)[0] == 0
@@ -206,27 +206,21 @@ def test_the_demo_account_lands_and_the_views_answer_what_it_holds(tmp_path: Pat
         active.setdefault(str(event["ts"])[:8], set()).add(profile.get("identity", profile["objectId"]))
     with duckdb.connect(str(tmp_path / "it.duckdb"), read_only=True) as connection:
         (amount,) = connection.sql("SELECT sum(amount) FROM charges").fetchall()[0]
-        by_day = connection.sql(
-            "SELECT strftime(day, '%Y%m%d'), users FROM daily_active_users"
-        ).fetchall()
+        by_day = connection.sql("SELECT strftime(day, '%Y%m%d'), users FROM daily_active_users").fetchall()
         assert amount == pytest.approx(sum(e["event_props"]["Amount"] for e in charged))
         assert dict(by_day) == {day: len(people) for day, people in active.items()}
         assert {i for (i,) in connection.sql("SELECT identity FROM users").fetchall()} == users
         devices = connection.sql("SELECT object_id FROM device_users").fetchall()
         assert {device for (device,) in devices} == {e["profile"]["objectId"] for e in events}
         messages = connection.sql("SELECT message_id FROM message_performance").fetchall()
-        assert len(messages) == len(
-            tables.truth("message_reports", account, first=days[0], last=days[1])
-        )
+        assert len(messages) == len(tables.truth("message_reports", account, first=days[0], last=days[1]))
 
 
 @pytest.mark.parametrize(
     ("content", "words"),
     [(None, "There is no file"), ("{", "is not JSON"), ("[1]", "is not a JSON object")],
 )
-def test_a_file_of_settings_that_cannot_be_used_is_one_line(
-    tmp_path: Path, content: str | None, words: str
-) -> None:
+def test_a_file_of_settings_that_cannot_be_used_is_one_line(tmp_path: Path, content: str | None, words: str) -> None:
     path = tmp_path / "config.json"
     if content is not None:
         path.write_text(content)
@@ -269,8 +263,8 @@ def test_what_else_goes_wrong_is_one_line(tmp_path: Path) -> None:
     [
         ([], "The command is missing. Use source-clevertap"),
         (["check", "--config", "nowhere.json"], "The file nowhere.json (--"),
-        (["check", "--config", "broken.json"], "is not JSON"),
-        (["check", "--config", "list.json"], "does not contain a JSON object"),
+        (["check", "--config", "broken.json"], "is not the JSON that it should be"),
+        (["check", "--config", "list.json"], "is not the JSON that it should be"),
     ],
 )
 def test_the_connectors_command_says_what_is_wrong_with_its_files(

@@ -34,9 +34,7 @@ def told(output: Output, level: str = "WARN") -> list[str]:
     return [log["message"] for log in output.logs if log["level"] == level]
 
 
-def read(
-    sandbox: Sandbox, settings: Json, streams: tuple[str, ...], state: list[Json] | None = None
-) -> Output:
+def read(sandbox: Sandbox, settings: Json, streams: tuple[str, ...], state: list[Json] | None = None) -> Output:
     """In this process: the command itself is started where a test looks at the log."""
     return sync(Clock(sandbox), settings, streams, state)
 
@@ -87,15 +85,14 @@ def test_discover_tells_keys_cursors_and_modes(sandbox: Sandbox) -> None:
             assert stream["source_defined_primary_key"] == [[field] for field in KEYS[name]]
 
 
-def test_a_feature_that_is_off_is_skipped_with_a_warning() -> None:
+def test_a_feature_that_is_off_fails_its_stream_and_the_others_are_read() -> None:
     with Sandbox(ACCOUNT, features_off=("content_blocks",)) as sandbox:
         output = run("read", config(sandbox), streams=("content_blocks", "category_groups"))
 
-    assert output.exit_code == 0, output.error
-    assert output.by_stream["content_blocks"] == []
+    assert output.exit_code == 1
+    assert output.error[0] == "config_error"
+    assert "Stream content_blocks: The feature is not enabled" in output.error[1]
     assert len(output.by_stream["category_groups"]) == 7
-    warned = "\n".join(told(output))
-    assert "Stream content_blocks: The feature is not enabled" in warned
 
 
 @pytest.mark.parametrize("stream", STREAMS)
@@ -213,9 +210,7 @@ def differing_days(output: Output, folder: Path) -> list[tuple[Any, ...]]:
 
 
 @pytest.mark.parametrize("zone", ["Asia/Kolkata", "America/New_York"])
-def test_the_completeness_query_finds_no_difference_where_there_is_none(
-    zone: str, tmp_path: Path
-) -> None:
+def test_the_completeness_query_finds_no_difference_where_there_is_none(zone: str, tmp_path: Path) -> None:
     with Sandbox(Account(profiles=30, events=3000, timezone=zone)) as sandbox:
         settings = config(sandbox, additional_event_names=["Charged"])
         output = read(sandbox, settings, ("events", "daily_event_counts"))

@@ -11,8 +11,7 @@ BIG, BIGGER = "18446744073709551617", "18446744073709551618"
 EVENT = "App Launched"
 EVENT_FLAGS = Flags(app=True, events=False, profile=True)
 PROFILES = (
-    f'{{"identity": {BIG}, "phone": {BIG}, "all_identities": [{BIG}, 7], '
-    '"profileData": {"n": 1e400}}',
+    f'{{"identity": {BIG}, "phone": {BIG}, "all_identities": [{BIG}, 7], "profileData": {{"n": 1e400}}}}',
     f'{{"identity": {BIGGER}, "name": "cut\\ud83d", '
     r'"profileData": {"a\u0000": "b\u0000", "c": "\\u0000"}}',
     '{"identity": 0, "profileData": {"n": %s, "m": -9223372036854775809}}' % ("9" * 400),
@@ -33,12 +32,10 @@ def test_values_that_other_readers_change_land_as_they_were_sent(tmp_path: Path)
             sandbox.exports.encoded["profiles", "", ALL_FLAGS][number] = text.encode()
         events = sandbox.exports.encoded["events", EVENT, EVENT_FLAGS]
         events[0] = EVENT_TEXT.encode()
-        code, _, errors = make_sync(
-            tmp_path, sandbox.config(slice_days=3650), "--streams", "profiles", "events"
-        )
+        code, _, errors = make_sync(tmp_path, sandbox.config(slice_days=3650), "--streams", "profiles", "events")
 
     assert code == 0, errors
-    profiles = {row["object_id"]: row for row in rows(tmp_path, "profiles")}
+    profiles = {row["profile_id"]: row for row in rows(tmp_path, "profiles")}
     assert set(profiles) == {BIG, BIGGER, "0"}
     assert (profiles[BIG]["identity"], profiles[BIG]["phone"]) == (BIG, BIG)
     assert profiles[BIG]["all_identities"] == [BIG, "7"]

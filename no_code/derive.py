@@ -14,13 +14,13 @@ HEADER = """\
 #   and no details (fields that CleverTap does not document are at the top of a record);
 # - creates exports by GET, which CleverTap's own downloader does but no document describes, and treats
 #   a created export without a cursor as an export without data;
-# - starts a new event, and another account, where the others are, and ignores an earlier start_date: clear the streams then;
+# - starts a new event, and another account, where the others are, and ignores an earlier start_date: clear the streams;
 # - reads an event that nobody raises from start_date each time;
 # - gives events that are equal in device, second and properties the same event_id;
 # - does not detect a repeated cursor, or records and cursors under another name;
 # - follows redirects, which receive the passcode;
 # - retries a request for ten minutes at most, creates an export with an expired cursor once more, splits
-#   no windows, and returns system_error if it gives up, or if a feature (content blocks) is disabled;
+#   no windows, and returns system_error if it gives up, ;
 # - is several times slower.
 """
 

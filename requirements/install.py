@@ -64,9 +64,7 @@ def python_problem(newest):
         import ensurepip  # noqa: F401
         import venv  # noqa: F401
     except ImportError:
-        return "This Python has no venv. On Debian and Ubuntu type: apt install python{}.{}-venv".format(
-            *version
-        )
+        return "This Python has no venv. On Debian and Ubuntu type: apt install python{}.{}-venv".format(*version)
     return None
 
 

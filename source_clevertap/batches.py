@@ -70,7 +70,7 @@ class BatchPartition(Partition):
     """A partition that yields batches."""
 
     def __init__(self, partition: Partition, cursor_field: str | None, room: Room) -> None:
-        self._partition, self._cursor_field, self._room = partition, cursor_field, room
+        self._partition, self._cursor_field, self._room = partition, cursor_field or "", room
 
     def read(self) -> Iterator[Record]:
         """Yields batches. If the partition fails, yields the records before the error first."""

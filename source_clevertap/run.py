@@ -101,7 +101,8 @@ def create_source(args: list[str]) -> SourceClevertap:
         names = {configured.stream.name for configured in catalog.streams}
         state = [s for s in state if s.stream and s.stream.stream_descriptor.name in names]
     in_batches = parsed.command == "read" and os.environ.get("CLEVERTAP_BATCHES") != "false"
-    return SourceClevertap(paths["config"], in_batches, config=config, catalog=catalog, state=state)
+    inputs = {"config_path": paths["config"], "config": config, "catalog": catalog, "state": state}
+    return SourceClevertap(in_batches=in_batches, **inputs)
 
 
 class Entrypoint(AirbyteEntrypoint):

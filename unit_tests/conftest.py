@@ -97,9 +97,7 @@ def read_table(clevertap: requests_mock.Mocker, waits: list[float]) -> Read:
     return read_
 
 
-def run_read(
-    stream: str, config: dict[str, Any], state: dict[str, Any] | None, debug: bool
-) -> EntrypointOutput:
+def run_read(stream: str, config: dict[str, Any], state: dict[str, Any] | None, debug: bool) -> EntrypointOutput:
     logging.getLogger("airbyte").setLevel(logging.INFO)  # the last test may have left it at debug
     catalog = CatalogBuilder().with_stream(stream, SyncMode.incremental).build()
     states = StateBuilder().with_stream_state(stream, state).build() if state else None

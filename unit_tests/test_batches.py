@@ -43,9 +43,15 @@ def row(number: int, **more: Any) -> Json:
     return {"event_id": str(number), "date": "2026-01-01", **more}
 
 
+def batch_in(record: Record) -> Batch:
+    data: dict[Any, Any] = dict(record.data)
+    batch: Batch = data[Batch]
+    return batch
+
+
 def printed(read: Iterable[Record]) -> list[Json]:
     """The records in the lines of batches."""
-    lines = b"".join(record.data[Batch].lines for record in read)
+    lines = b"".join(batch_in(record).lines for record in read)
     return [json.loads(line)["record"]["data"] for line in lines.split(b"\n")[:-1]]
 
 
@@ -55,18 +61,19 @@ def test_when_a_partition_is_read_then_its_batches_hold_all_records_and_the_curs
     read = list(partition.read())
 
     assert printed(read) == [row(1), row(2, date="2026-01-03"), row(3)]
-    assert sum(record.data[Batch].count for record in read) == 3
+    assert sum(batch_in(record).count for record in read) == 3
     assert max(record.data["date"] for record in read) == "2026-01-03"
     assert {id(record.associated_slice) for record in read} == {id(SLICE)}
 
 
 @pytest.mark.parametrize("cursor_field", ["date", None])
 def test_given_records_without_a_cursor_value_when_read_then_they_come(cursor_field: str | None) -> None:
-    rows = [{"key": 1}, {"key": 2, "date": None}]
+    rows: list[Json] = [{"key": 1}, {"key": 2, "date": None}]
     read = list(BatchPartition(Rows(*rows), cursor_field, Room(IN_QUEUE)).read())
 
     assert printed(read) == [{"key": 1}, {"key": 2}]
-    assert {key for record in read for key in record.data} == {Batch}
+    keys: set[Any] = {key for record in read for key in record.data}
+    assert keys == {Batch}
 
 
 def test_given_a_batch_when_memory_is_watched_then_it_counts_as_its_records() -> None:
@@ -85,17 +92,13 @@ def test_given_more_than_a_megabyte_when_read_then_it_comes_in_several_batches(
     monkeypatch.setattr(batches, "NANOSECONDS", 10**15)
     rows = [row(number, text="x" * 1000) for number in range(2100)]
 
-    sizes = [
-        len(r.data[Batch].lines) for r in BatchPartition(Rows(*rows), "date", Room(IN_QUEUE)).read()
-    ]
+    sizes = [len(batch_in(r).lines) for r in BatchPartition(Rows(*rows), "date", Room(IN_QUEUE)).read()]
 
     assert len(sizes) == 3
     assert all(size < 1.2e6 for size in sizes)
 
 
-def test_given_a_partition_that_fails_when_read_then_the_records_before_come_and_then_its_error() -> (
-    None
-):
+def test_given_a_partition_that_fails_when_read_then_the_records_before_come_and_then_its_error() -> None:
     partition = BatchPartition(Rows(row(1), failure=KeyError("x")), "date", Room(IN_QUEUE))
     read: list[Record] = []
 

@@ -209,9 +209,7 @@ def test_given_a_bad_setting_when_used_then_a_config_error_names_it_before_any_r
 
 
 @pytest.mark.parametrize("text", ["", "{}", '{"event_properties": []}', ' {"advanced_query":{}} '])
-def test_given_no_filter_or_an_empty_one_when_read_then_it_is_accepted(
-    read_stream: Read, text: str
-) -> None:
+def test_given_no_filter_or_an_empty_one_when_read_then_it_is_accepted(read_stream: Read, text: str) -> None:
     for stream in ("events", "profiles"):
         output = read_stream(stream, config(event_filters=text, profile_filters=text), [empty()])
         assert not output.errors

@@ -46,9 +46,7 @@ def test_given_a_count_that_always_ends_when_read_then_it_fails(
 
 
 @pytest.mark.parametrize("stream", ["daily_event_counts"])
-def test_given_a_count_that_is_never_done_when_read_then_it_gives_up(
-    read_table: Read, stream: str
-) -> None:
+def test_given_a_count_that_is_never_done_when_read_then_it_gives_up(read_table: Read, stream: str) -> None:
     output = read_table(stream, [partial()], settings(max_wait_minutes=1))
 
     assert first_error(output)[0] == "transient_error"
@@ -79,9 +77,7 @@ def test_given_days_without_any_when_counted_again_then_only_the_lookback_is(
 
 
 @pytest.mark.parametrize("stream", ["daily_event_counts"])
-def test_given_an_event_that_is_unknown_when_counted_then_it_is_a_config_error(
-    read_table: Read, stream: str
-) -> None:
+def test_given_an_event_that_is_unknown_when_counted_then_it_is_a_config_error(read_table: Read, stream: str) -> None:
     output = read_table(stream, [fail('["Invalid event : App Launched"]', 400)], settings())
 
     assert first_error(output)[0] == "config_error"
@@ -93,9 +89,7 @@ def test_given_several_events_when_they_are_counted_then_each_has_a_row(
 ) -> None:
     names = settings(additional_event_names=["Charged", "it's {{ 7 }}"])
 
-    output = read_table(
-        "daily_event_counts", [{"json": {"status": "success", "daily": {"20220101": 3}}}], names
-    )
+    output = read_table("daily_event_counts", [{"json": {"status": "success", "daily": {"20220101": 3}}}], names)
 
     expected = ["App Launched", "Charged", "it's {{ 7 }}"]
     assert sorted(row["event_name"] for row in rows(output)) == expected

@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 import requests_mock
+
 from unit_tests.conftest import Read, bodies, first_error, rows, states
 from unit_tests.mock_server.config import HOST, config
 from unit_tests.mock_server.response_builder import empty, event, fail, moved, opened, page, schema
@@ -131,9 +132,7 @@ def test_given_any_ts_when_read_then_event_time_is_its_instant_or_null_and_the_r
 
 
 @pytest.mark.parametrize("profile", [None, "?", [], {}, {"objectId": None}])
-def test_given_no_device_and_nobody_when_read_then_the_row_stays_with_a_key(
-    read_events: Read, profile: Any
-) -> None:
+def test_given_no_device_and_nobody_when_read_then_the_row_stays_with_a_key(read_events: Read, profile: Any) -> None:
     (row,) = rows(read_events(config(**DAY), [page(event(profile=profile))]))
 
     assert row.get("object_id") is row.get("identity") is row.get("profile_id") is None
@@ -153,9 +152,7 @@ def test_given_the_same_events_when_read_in_another_order_then_each_has_the_same
     ]
 
     first = rows(read_events(config(**DAY), [page(*records)]))
-    again = rows(
-        read_events(config(**DAY), [page(*turned[:1:-1], next_cursor="b"), page(*turned[1::-1])])
-    )
+    again = rows(read_events(config(**DAY), [page(*turned[:1:-1], next_cursor="b"), page(*turned[1::-1])]))
 
     assert ids(again) == ids(first)[::-1]
     assert len(set(ids(first))) == 5
@@ -188,12 +185,9 @@ def test_given_another_event_when_read_then_its_key_is_another(read_events: Read
 
 
 @pytest.mark.parametrize("changes", [{"event_name": "Charged"}, {"account_id": "TEST-1"}])
-def test_given_another_name_or_account_when_read_then_the_key_is_another(
-    read_events: Read, changes: Json
-) -> None:
+def test_given_another_name_or_account_when_read_then_the_key_is_another(read_events: Read, changes: Json) -> None:
     one, other = (
-        rows(read_events(config(**DAY, **c) if c else config(**DAY), [page(event(1))]))
-        for c in ({}, changes)
+        rows(read_events(config(**DAY, **c) if c else config(**DAY), [page(event(1))])) for c in ({}, changes)
     )
 
     assert ids(one) != ids(other)
@@ -456,9 +450,7 @@ def test_given_all_events_when_every_one_is_refused_then_the_read_fails(read_eve
     assert "2 of 2 events" in first_error(output)[1]
 
 
-@pytest.mark.parametrize(
-    ("answer", "words"), [(REFUSED, "export not allowed"), (UNKNOWN, "no event with this name")]
-)
+@pytest.mark.parametrize(("answer", "words"), [(REFUSED, "export not allowed"), (UNKNOWN, "no event with this name")])
 @pytest.mark.parametrize("stream", ["events", "profiles"])
 def test_given_a_name_that_was_typed_when_it_is_refused_then_the_read_fails(
     read_stream: Read, stream: str, answer: Json, words: str
@@ -519,8 +511,7 @@ def test_given_a_schema_that_is_redirected_when_read_then_the_target_is_not_aske
     assert {request.hostname for request in clevertap.request_history} == {"in1.api.clevertap.com"}
     assert first_error(output)[0] == "transient_error"
     assert (
-        "Stream event_schema: CleverTap could not be reached, or the request was redirected"
-        in first_error(output)[1]
+        "Stream event_schema: CleverTap could not be reached, or the request was redirected" in first_error(output)[1]
     )
 
 
@@ -557,9 +548,7 @@ FILTERS = {
 }  # fmt: skip
 
 
-@pytest.mark.parametrize(
-    ("stream", "setting"), [("events", "event_filters"), ("profiles", "profile_filters")]
-)
+@pytest.mark.parametrize(("stream", "setting"), [("events", "event_filters"), ("profiles", "profile_filters")])
 def test_given_filters_when_opening_then_they_are_in_the_body_of_their_stream_alone(
     read_stream: Read, clevertap: requests_mock.Mocker, stream: str, setting: str
 ) -> None:

@@ -132,9 +132,7 @@ def test_the_readme_is_short_and_so_are_its_sentences() -> None:
     readme = (ROOT / "README.md").read_text()
     prose = re.sub(r"```.*?```|^\|.*?$|^#.*?$|\]\([^)]*\)", "", readme, flags=re.S | re.M)
     sentences = [
-        sentence.split()
-        for block in re.split(r"\n\s*\n|\n- ", prose)
-        for sentence in re.split(r"[.!?](?:\s|$)", block)
+        sentence.split() for block in re.split(r"\n\s*\n|\n- ", prose) for sentence in re.split(r"[.!?](?:\s|$)", block)
     ]
 
     assert len(readme.splitlines()) <= 150

@@ -105,9 +105,7 @@ def test_given_drop_then_the_fields_are_gone_and_the_rest_is_there(read_stream: 
 
 
 @pytest.mark.parametrize("mode", ["drop", "hash"])
-def test_given_chosen_fields_then_these_go_and_all_identities_with_them(
-    read_stream: Read, mode: str
-) -> None:
+def test_given_chosen_fields_then_these_go_and_all_identities_with_them(read_stream: Read, mode: str) -> None:
     chosen = {"pii_fields": ["email", "Address"], "pii_mode": mode, "pii_salt": SALT}
     profile, event = read_both(read_stream, PROFILE, EVENT, **chosen)
 
@@ -184,9 +182,7 @@ def test_given_another_salt_then_all_digests_differ(read_stream: Read, salt: str
         ({"pii_mode": "drop", "pii_fields": ["profile_id"]}, "'profile_id' does not match"),
     ],
 )
-def test_given_a_setting_that_cannot_be_then_it_is_named(
-    read_profiles: Read, settings: Json, told: str
-) -> None:
+def test_given_a_setting_that_cannot_be_then_it_is_named(read_profiles: Read, settings: Json, told: str) -> None:
     output = read_profiles(config(**DAY, **settings), [page()])
 
     kind, message = first_error(output)

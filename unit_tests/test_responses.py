@@ -99,9 +99,7 @@ def test_given_an_answer_that_stays_when_paging_then_the_read_fails_as_transient
     assert 15 * 60 <= sum(waits) <= 25 * 60
 
 
-def test_given_max_wait_minutes_when_not_ready_then_it_bounds_the_wait(
-    read_profiles: Read, waits: list[float]
-) -> None:
+def test_given_max_wait_minutes_when_not_ready_then_it_bounds_the_wait(read_profiles: Read, waits: list[float]) -> None:
     output = read_profiles(config(max_wait_minutes=1), [NOT_READY])
 
     assert "Gave up after 1 minutes" in first_error(output)[1]

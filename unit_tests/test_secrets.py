@@ -57,9 +57,7 @@ def all_but_records(output: EntrypointOutput, capfd: pytest.CaptureFixture[str])
 
 @pytest.mark.parametrize("passcode", PASSCODES)
 @pytest.mark.parametrize("name", ANSWERS)
-@pytest.mark.parametrize(
-    ("stream", "debug"), [("profiles", False), ("profiles", True), ("events", True)]
-)
+@pytest.mark.parametrize(("stream", "debug"), [("profiles", False), ("profiles", True), ("events", True)])
 def test_given_any_answer_when_read_then_no_log_or_error_tells_secrets_or_records(
     read_stream: Read,
     capfd: pytest.CaptureFixture[str],

@@ -155,10 +155,7 @@ def test_given_clocks_that_run_ahead_when_read_then_the_state_is_not_after_the_p
     assert not again.errors
     assert max(to for _, to in windows(clevertap)) == today
     through = f"{datetime.strptime(str(today), '%Y%m%d'):%Y-%m-%d}"
-    for days in (
-        re.findall("20[0-9]{2}-[0-9]{2}-[0-9]{2}", json.dumps(s))
-        for s in (*states(output), *states(again))
-    ):
+    for days in (re.findall("20[0-9]{2}-[0-9]{2}-[0-9]{2}", json.dumps(s)) for s in (*states(output), *states(again))):
         assert max(days) <= through
     assert through in json.dumps(states(output)[-1])
 
@@ -302,9 +299,7 @@ def test_given_the_states_in_the_files_when_read_then_they_are_understood(
 
 
 @pytest.mark.parametrize("stream", ["events", "profiles"])
-def test_given_any_read_when_it_ends_then_no_cursor_of_the_api_is_in_the_state(
-    read_stream: Read, stream: str
-) -> None:
+def test_given_any_read_when_it_ends_then_no_cursor_of_the_api_is_in_the_state(read_stream: Read, stream: str) -> None:
     record = event() if stream == "events" else profile(1)
     pages = [page(record, next_cursor="next%2Fcursor"), page(record)]
     output = read_stream(stream, config(end_date=20220102), pages)

@@ -141,9 +141,7 @@ def test_given_an_encoding_that_the_stock_decoder_cannot_read_when_read_then_the
 
 
 @pytest.mark.parametrize("stream", ["message_reports", "campaigns"])
-def test_given_a_window_with_nothing_in_it_when_read_then_it_is_empty(
-    read_table: Read, stream: str
-) -> None:
+def test_given_a_window_with_nothing_in_it_when_read_then_it_is_empty(read_table: Read, stream: str) -> None:
     output = read_table(stream, [{"json": {"status": "success"}}], settings())
 
     assert first_error(output) == ("", "")

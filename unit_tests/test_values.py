@@ -141,12 +141,8 @@ def test_given_no_id_when_the_event_summary_moves_then_the_key_does_not(read_pro
 # ------------------------------------------------------------------ columns
 
 
-@pytest.mark.parametrize(
-    "stream", ["event_schema", "user_properties", "content_blocks", "category_groups"]
-)
-def test_given_keys_that_nobody_documents_when_read_then_they_are_details(
-    read_table: Read, stream: str
-) -> None:
+@pytest.mark.parametrize("stream", ["event_schema", "user_properties", "content_blocks", "category_groups"])
+def test_given_keys_that_nobody_documents_when_read_then_they_are_details(read_table: Read, stream: str) -> None:
     content = json.loads(json.dumps(answers_of(stream)[0]["json"]))
     (row,) = next(value for value in content.values() if isinstance(value, list))
     row.pop("x y", None)
@@ -159,15 +155,9 @@ def test_given_keys_that_nobody_documents_when_read_then_they_are_details(
 
 
 @pytest.mark.parametrize("number", [7, "7"])
-def test_given_values_of_two_types_when_read_then_a_column_has_one(
-    read_table: Read, number: Any
-) -> None:
+def test_given_values_of_two_types_when_read_then_a_column_has_one(read_table: Read, number: Any) -> None:
     message = {"message id": number, "labels": "x", "device": ["ios"]}
-    (row,) = rows(
-        read_table(
-            "message_reports", [{"json": {"status": "success", "messages": [message]}}], settings()
-        )
-    )
+    (row,) = rows(read_table("message_reports", [{"json": {"status": "success", "messages": [message]}}], settings()))
     assert (row["message_id"], row["labels"], row["device"]) == ("7", ["x"], ["ios"])
 
     block = {"id": 1, "createdAt": 1706768988965, "updatedAt": "2024-02-01T06:29:48.965Z"}
@@ -285,9 +275,7 @@ def test_given_sessions_when_50_events_are_read_then_a_wrong_time_zone_is_logged
 ) -> None:
     sent = [at(f"2022-11-{day:02} 10:00:00", true_zone, day) for day in range(10, 30) for _ in range(4)]
 
-    output = read_events(
-        config(start_date=20221101, end_date=20221130, timezone=set_zone), [page(*sent)]
-    )
+    output = read_events(config(start_date=20221101, end_date=20221130, timezone=set_zone), [page(*sent)])
 
     assert len(rows(output)) == 80
     assert len(warned(output)) == (shown is not None)
@@ -307,9 +295,7 @@ def test_given_a_clock_change_and_long_sessions_when_read_then_nothing_is_report
     read_events: Read,
 ) -> None:
     zone = "America/New_York"
-    sent = [
-        at(f"2024-03-{day:02} 12:00:00", zone, 5 * (n + 1)) for n, day in enumerate([9, 10, 11] * 30)
-    ]
+    sent = [at(f"2024-03-{day:02} 12:00:00", zone, 5 * (n + 1)) for n, day in enumerate([9, 10, 11] * 30)]
 
     output = read_events(config(start_date=20240301, end_date=20240330, timezone=zone), [page(*sent)])
 
@@ -319,9 +305,7 @@ def test_given_a_clock_change_and_long_sessions_when_read_then_nothing_is_report
 # ------------------------------------------------------------------ counts of users, and of more events
 
 
-def test_given_users_when_counted_then_unique_is_asked_for(
-    read_table: Read, clevertap: requests_mock.Mocker
-) -> None:
+def test_given_users_when_counted_then_unique_is_asked_for(read_table: Read, clevertap: requests_mock.Mocker) -> None:
     output = read_table("daily_event_users", answers_of("daily_event_counts"), settings())
 
     assert rows(output) == [
@@ -363,7 +347,10 @@ def test_given_a_counted_event_when_synced_again_then_its_state_is_kept(
     state = {
         "use_global_cursor": False,
         "states": [
-            {"partition": {"account_id": ACCOUNT_ID, "event_name": name, "start_date": 20220101}, "cursor": {"date": "2022-01-08"}}
+            {
+                "partition": {"account_id": ACCOUNT_ID, "event_name": name, "start_date": 20220101},
+                "cursor": {"date": "2022-01-08"},
+            }
             for name in ("App Launched", "Notification Sent")
         ],
     }

@@ -205,9 +205,7 @@ def run(
         assert process.stderr
         lines = list(_until(process.stdout, *kill_at))
         process.send_signal(by)
-        rest = threading.Thread(
-            target=lambda: lines.extend(process.stdout or ())
-        )  # communicate() loses some
+        rest = threading.Thread(target=lambda: lines.extend(process.stdout or ()))  # communicate() loses some
         rest.start()
         process.wait(timeout)
         rest.join()
@@ -241,9 +239,7 @@ Occurrences = Counter[tuple[str, str | None, str]]
 def occurrences(records: Iterable[Json]) -> Occurrences:
     """How often each event came, by name, time and content, after a destination that dedupes."""
     kept = {record["event_id"]: record for record in records}.values()
-    return Counter(
-        (r["event_name"], r.get("event_time"), _canonical(as_sent(r, "events"))) for r in kept
-    )
+    return Counter((r["event_name"], r.get("event_time"), _canonical(as_sent(r, "events"))) for r in kept)
 
 
 def deliveries(records: Iterable[Json]) -> Occurrences:
@@ -276,9 +272,7 @@ def true_occurrences(
 
 
 @lru_cache(maxsize=20_000)
-def _true_occurrence(
-    account: Account, event: str, number: int, flags: Flags
-) -> tuple[str, str | None, str]:
+def _true_occurrence(account: Account, event: str, number: int, flags: Flags) -> tuple[str, str | None, str]:
     row = account.occurrence(event, number, flags)
     return event, row["time"], _canonical(row["record"])
 

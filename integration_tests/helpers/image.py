@@ -60,9 +60,7 @@ def main() -> None:
 
     def run(*args: str) -> Output:
         command = ["buildah", "run", "--volume", f"{folder}:/secrets:ro", container, "--"]
-        done = subprocess.run(
-            [*command, *configured["Entrypoint"], *args], capture_output=True, text=True, check=False
-        )
+        done = subprocess.run([*command, *configured["Entrypoint"], *args], capture_output=True, text=True, check=False)
         assert done.returncode == 0, done.stdout[-2000:] + done.stderr[-2000:]
         return Output(done.returncode, done.stdout, done.stderr)
 

@@ -44,9 +44,7 @@ class Clock:
     message is due (they are ten minutes apart).
     """
 
-    def __init__(
-        self, sandbox: Sandbox, ahead: float = 0, ahead_after: int = 0, pace: float = 0
-    ) -> None:
+    def __init__(self, sandbox: Sandbox, ahead: float = 0, ahead_after: int = 0, pace: float = 0) -> None:
         self.sandbox, self.ahead, self.ahead_after, self.pace = sandbox, ahead, ahead_after, pace
         self._slept = threading.local()
         self._asked = 0.0
@@ -146,15 +144,11 @@ def sync(
                     args += [f"--{name}", str(path)]
             try:
                 source = run.create_source(args)
-                entrypoint = Entrypoint(
-                    source, lambda lines: messages.extend(lines.decode().split("\n")[:-1])
-                )
+                entrypoint = Entrypoint(source, lambda lines: messages.extend(lines.decode().split("\n")[:-1]))
                 messages.extend(entrypoint.run(entrypoint.parse_args(args)))
             except Exception as error:
                 traced = (
-                    error
-                    if isinstance(error, AirbyteTracedException)
-                    else AirbyteTracedException.from_exception(error)
+                    error if isinstance(error, AirbyteTracedException) else AirbyteTracedException.from_exception(error)
                 )
                 trace = traced.as_sanitized_airbyte_message()
                 messages.append(Entrypoint.airbyte_message_to_string(trace))
@@ -162,6 +156,4 @@ def sync(
     finally:
         root.handlers = handlers
         gc.enable()
-    return Output(
-        exit_code, "".join(f"{line}\n" for line in messages), "\n".join([*log.lines, printed.getvalue()])
-    )
+    return Output(exit_code, "".join(f"{line}\n" for line in messages), "\n".join([*log.lines, printed.getvalue()]))

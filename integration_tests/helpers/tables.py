@@ -89,11 +89,7 @@ def as_declared(stream: str, row: Json) -> Json:
 def spread(rows: Rows) -> Rows:
     """Rows whose details stand beside the other fields, as no_code delivers them."""
     return {
-        key: {
-            k: v
-            for k, v in {**row, **row.get("details", {})}.items()
-            if k != "details" and v is not None
-        }
+        key: {k: v for k, v in {**row, **row.get("details", {})}.items() if k != "details" and v is not None}
         for key, row in rows.items()
     }
 
@@ -110,9 +106,7 @@ def keyed(stream: str, rows: Iterable[Json]) -> Rows:
     Days with a count of 0 are left out: CleverTap may tell them or not.
     """
     return {
-        tuple(row[name] for name in KEYS[stream]): {
-            k: v for k, v in row.items() if v is not None and k != "synced_on"
-        }
+        tuple(row[name] for name in KEYS[stream]): {k: v for k, v in row.items() if v is not None and k != "synced_on"}
         for row in rows
         if row.get("count", row.get("users")) != 0 or not stream.startswith("daily")
     }

@@ -35,10 +35,7 @@ def parts(count: dict[str, int], seed: int) -> Iterator[tuple[Part, int, list[Un
     """Each part, how many run beside each other, and the units of it. Units do not know of workers."""
 
     def units(name: str, size: int) -> list[Unit]:
-        return [
-            (min(size, count[name] - start), f"{seed}/{name}/{start}")
-            for start in range(0, count[name], size)
-        ]
+        return [(min(size, count[name] - start), f"{seed}/{name}/{start}") for start in range(0, count[name], size)]
 
     yield syncs, IN_PROCESS, units("sequences", BATCH)
     yield corrupted_responses, IN_PROCESS, units("bodies", 1000)

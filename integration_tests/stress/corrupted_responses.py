@@ -49,9 +49,7 @@ class Answer:
 
     def response(self) -> HTTPResponse:
         """As it comes from the socket."""
-        return HTTPResponse(
-            body=BytesIO(self.body), status=self.status, headers=self.headers, preload_content=False
-        )
+        return HTTPResponse(body=BytesIO(self.body), status=self.status, headers=self.headers, preload_content=False)
 
 
 @dataclass(frozen=True)
@@ -88,9 +86,7 @@ def streams() -> list[Stream]:
             "message_reports",
             {"status": "success", "total_results": len(messages), "messages": messages},
         ),
-        table(
-            "campaigns", {"status": "success", "targets": tables.campaigns(ACCOUNT, 20220101, 20220131)}
-        ),
+        table("campaigns", {"status": "success", "targets": tables.campaigns(ACCOUNT, 20220101, 20220131)}),
         table(
             "content_blocks",
             {"contentBlocks": blocks, "total": 6, "pageNumber": 1, "pageSize": 6},
@@ -172,9 +168,7 @@ def mistyped(page: Json, random: Random) -> Answer:
 
 def huge(page: Json, random: Random) -> Answer:
     """A number beyond what 64 bits hold."""
-    number = random.choice(
-        ("1" + "0" * 400, "1e999", "-1e999", "1" + "0" * 30, "1e-999", "0." + "1" * 5000)
-    )
+    number = random.choice(("1" + "0" * 400, "1e999", "-1e999", "1" + "0" * 30, "1e-999", "0." + "1" * 5000))
     return _with_value(page, random, number)
 
 
@@ -200,9 +194,7 @@ def _with_value(page: Json, random: Random, text: str) -> Answer:
 def encoded(page: Json, random: Random) -> Answer:
     """In another encoding than UTF-8, or with half a character."""
     text = json.dumps(page, ensure_ascii=False)
-    encoding = random.choice(
-        ("utf-16", "utf-16-le", "utf-32", "utf-8-sig", "latin-1", "cp1252", "utf-7")
-    )
+    encoding = random.choice(("utf-16", "utf-16-le", "utf-32", "utf-8-sig", "latin-1", "cp1252", "utf-7"))
     body = text.encode(encoding, "replace")
     if random.random() < 0.3:
         body = text.replace("a", random.choice(("\ud83d", "\udc00")), 1).encode("utf-8", "surrogatepass")
@@ -219,18 +211,14 @@ def packed(page: Json, random: Random) -> Answer:
     packed_ = gzip.compress(body) if random.random() < 0.7 else zlib.compress(body)
     corrupted = bytearray(packed_)
     corrupted[random.randrange(len(corrupted))] ^= 1 << random.randrange(8)
-    sent = random.choice(
-        (packed_, packed_[: random.randrange(len(packed_))], bytes(corrupted), body, b"")
-    )
+    sent = random.choice((packed_, packed_[: random.randrange(len(packed_))], bytes(corrupted), body, b""))
     return Answer(sent, headers={"Content-Encoding": name} if random.random() < 0.9 else {})
 
 
 def renamed(page: Json, random: Random) -> Answer:
     """A key of the page under another name, as a new version of an API has it."""
     name = random.choice([key for key in page if page[key]])
-    new = random.choice(
-        (name.upper(), name.title().replace("_", ""), name + "s", "data", "\u00e9", name[:-1])
-    )
+    new = random.choice((name.upper(), name.title().replace("_", ""), name + "s", "data", "\u00e9", name[:-1]))
     return Answer(orjson.dumps({new if key == name else key: value for key, value in page.items()}))
 
 
@@ -238,9 +226,7 @@ def stuffed(page: Json, random: Random) -> Answer:
     """With bytes that are none of its own, before, in or after it."""
     body = orjson.dumps(page)
     at = random.choice((0, len(body), random.randrange(len(body))))
-    more = random.choice(
-        (b"\x00", b")]}',\n", b"\xff\xfe", b"}", b"{}", random.randbytes(9), b"\xef\xbb\xbf")
-    )
+    more = random.choice((b"\x00", b")]}',\n", b"\xff\xfe", b"}", b"{}", random.randbytes(9), b"\xef\xbb\xbf"))
     return Answer(body[:at] + more + body[at:])
 
 
@@ -285,9 +271,7 @@ class Path:
             if number is None:
                 sent = Answer(b'{"status":"success","cursor":"' + (CURSOR + "1").encode() + b'"}')
             elif not 0 <= number < len(self.stream.pages):
-                sent = Answer(
-                    b'{"status":"fail","error":"Invalid cursor","code":"CURSOR_INVALIDATED"}', 400
-                )
+                sent = Answer(b'{"status":"fail","error":"Invalid cursor","code":"CURSOR_INVALIDATED"}', 400)
             elif number == place and left["times"] > 0:
                 left["times"] -= 1
                 sent = corrupted

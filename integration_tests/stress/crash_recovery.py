@@ -87,9 +87,7 @@ def _one_account(random: Random, count: int, row: Row) -> None:
         row.wrong += _missing(account, destination, what)
 
 
-def _killed(
-    config: dict[str, Any], destination: Destination, by: signal.Signals, moment: tuple[str, int]
-) -> Output:
+def _killed(config: dict[str, Any], destination: Destination, by: signal.Signals, moment: tuple[str, int]) -> Output:
     output = run(
         "read", config, streams=STREAMS, state=list(destination.state.values()) or None, debug=True,
         every_state=True, kill_at=moment, by=by, timeout=HUNG_SECONDS,

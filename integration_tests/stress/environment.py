@@ -141,9 +141,7 @@ def proxy_that_is_trusted(sandbox: Sandbox, row: Row) -> Wrong:
     """A company's proxy with a certificate authority of its own, to CleverTap's true address."""
     with tempfile.TemporaryDirectory() as name, proxy(sandbox.port, Path(name)) as variables:
         variables |= trusted(Path(name))
-        output = run(
-            "read", sandbox.config(**TRUE_HOST), streams=STREAMS, debug=True, variables=variables
-        )
+        output = run("read", sandbox.config(**TRUE_HOST), streams=STREAMS, debug=True, variables=variables)
     row.tried["rows"] += len(output.records)
     yield from _whole(sandbox, output)
     yield from _secrets(sandbox, output)

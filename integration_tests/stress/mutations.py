@@ -8,8 +8,11 @@ Each replaces a function of components.py by one that a maintainer might write i
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from datetime import date, timedelta
 from typing import Any
 from unittest import mock
+
+from airbyte_cdk.sources.declarative.requesters.paginators.strategies import CursorPaginationStrategy
 
 from integration_tests.stress.row import Row
 from integration_tests.stress.syncs import BATCH, syncs
@@ -18,8 +21,9 @@ from source_clevertap.run import COMPONENTS_MODULE, register_components
 register_components()
 components = sys.modules[COMPONENTS_MODULE]
 HANDLER, REQUESTER = components.CleverTapErrorHandler, components.TwoStepRequester
-PAGINATION, MIGRATION = components.CursorPaginationStrategy, components.LookbackStateMigration
+PAGINATION, MIGRATION = CursorPaginationStrategy, components.PartitionStateMigration
 ROUTER, EVENTS = components.EventPartitionRouter, components.EventTransformation
+PROFILES, REPORTS = components.ProfileTransformation, components.MessageReportTransformation
 Function = Callable[..., Any]
 
 
@@ -40,9 +44,7 @@ def ends_if(condition: Callable[[int], bool]) -> Callable[[Function], Function]:
     """An export ends with a page whose number of records meets the condition."""
 
     def plant(original: Function) -> Function:
-        def next_page_token(
-            self: Any, response: Any, last_page_size: int, *args: Any, **more: Any
-        ) -> Any:
+        def next_page_token(self: Any, response: Any, last_page_size: int, *args: Any, **more: Any) -> Any:
             is_page = response.request.method == "GET"
             ends = is_page and condition(last_page_size)
             return None if ends else original(self, response, last_page_size, *args, **more)
@@ -56,27 +58,28 @@ def a_dead_cursor_ends(original: Function) -> Function:
     def send_request(self: Any, **request: Any) -> Any:
         try:
             return original(self, **request)
-        except components.PaginationResetRequiredException:
+        except components.window_split.RequestWindowSplitRequiredException:
             return None
+        except components.cdk.AirbyteTracedException as error:
+            if "cursor expired" in str(error.message):
+                return None
+            raise
 
-    def plant(self: Any, **request: Any) -> Any:
-        with mock.patch.object(self, "max_recreations", 0):
-            try:
-                return send_request(self, **request)
-            except components.cdk.AirbyteTracedException as error:
-                if "before the last page" in str(error):
-                    return None
-                raise
-
-    return plant
+    return send_request
 
 
 def without_lookback(original: Function) -> Function:
-    def cursor(self: Any, *args: Any) -> Any:
-        with mock.patch.object(self, "lookback_days", "0"):
-            return original(self, *args)
+    """Of two days, or as many as there are."""
 
-    return cursor
+    def migrate(self: Any, stream_state: Any) -> Any:
+        migrated = original(self, stream_state)
+        for entry in migrated["states"]:
+            ((name, day),) = entry["cursor"].items()
+            later = date.fromisoformat(day) + timedelta(int(self.config.get("lookback_days") or 2))
+            entry["cursor"] = {name: str(later)}
+        return migrated
+
+    return migrate
 
 
 def complete_at_once(original: Function) -> Function:
@@ -96,6 +99,45 @@ def any_start_date(original: Function) -> Function:
         return original(self, {**stream_state, "states": entries} if entries else stream_state)
 
     return migrate
+
+
+def any_account(original: Function) -> Function:
+    """Another account goes on where the one before it was."""
+
+    def migrate(self: Any, stream_state: Any) -> Any:
+        same = {"account_id": self.config["account_id"]}
+        entries = [{**e, "partition": {**e["partition"], **same}} for e in stream_state.get("states") or ()]
+        return original(self, {**stream_state, "states": entries} if entries else stream_state)
+
+    return migrate
+
+
+def all_refused_raises_late(original: Function) -> Function:
+    """An error of get_stream_state, which the CDK's main thread calls, is an error of the whole sync."""
+
+    def get_stream_state(self: Any) -> Any:
+        state = original(self)
+        if state and not state["complete"]:
+            raise components.error("CleverTap refuses all events.", "config_error")
+        return state
+
+    return get_stream_state
+
+
+def cursor_is_end_of_window(original: Function) -> Function:
+    def transform(self: Any, record: Any, *args: Any, stream_slice: Any = None, **more: Any) -> None:
+        original(self, record, *args, stream_slice=stream_slice, **more)
+        record["date"] = stream_slice["end_time"]
+
+    return transform
+
+
+def first_device_is_key(original: Function) -> Function:
+    def transform(self: Any, record: Any, *args: Any, **more: Any) -> None:
+        original(self, record, *args, **more)
+        record["profile_id"] = str(record["platformInfo"][0].get("objectId") or record["profile_id"])
+
+    return transform
 
 
 def equal_events_are_one(original: Function) -> Function:
@@ -130,10 +172,14 @@ MUTATIONS: dict[str, tuple[Any, str, Callable[[Function], Function]]] = {
         "is_complete",
         passes(lambda page, response: response.status_code != 200 and not page["error"]),
     ),
-    "no lookback": (MIGRATION, "_cursor", without_lookback),
+    "no lookback": (MIGRATION, "migrate", without_lookback),
     "complete before all is read": (ROUTER, "get_stream_state", complete_at_once),
     "start_date moved back is not noticed": (MIGRATION, "migrate", any_start_date),
     "equal events are one": (EVENTS, "transform", equal_events_are_one),
+    "another account goes on where the other was": (MIGRATION, "migrate", any_account),
+    "a report's cursor is the end of its window": (REPORTS, "transform", cursor_is_end_of_window),
+    "the first device is the key of a profile": (PROFILES, "transform", first_device_is_key),
+    "all events refused is an error of the main thread": (ROUTER, "get_stream_state", all_refused_raises_late),
 }  # fmt: skip
 
 

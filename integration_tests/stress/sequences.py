@@ -144,15 +144,9 @@ def faults() -> st.SearchStrategy[str]:
     pages = st.sampled_from(("", ":0", ":1", ":2"))
     some = st.sampled_from(("1", "1", "2", "4"))
     names = [name for name in PASSING if name not in OF_PAGES]
-    passing = st.builds(
-        lambda name, times, page: f"{name}:{times}{page}", st.sampled_from(names), some, pages
-    )
-    opening = st.builds(
-        lambda name, times: f"open-{name}:{times}", st.sampled_from([*names, "lost_cursor"]), some
-    )
-    of_pages = st.builds(
-        lambda name, times, page: f"{name}:{times}{page}", st.sampled_from(OF_PAGES), some, pages
-    )
+    passing = st.builds(lambda name, times, page: f"{name}:{times}{page}", st.sampled_from(names), some, pages)
+    opening = st.builds(lambda name, times: f"open-{name}:{times}", st.sampled_from([*names, "lost_cursor"]), some)
+    of_pages = st.builds(lambda name, times, page: f"{name}:{times}{page}", st.sampled_from(OF_PAGES), some, pages)
     lasting = st.builds(
         lambda name, page: f"{name}:always{page}",
         st.sampled_from([*PASSING, "dead_long", "dead_second", "dead_cursor", "partial"]),
@@ -198,14 +192,10 @@ def sequences() -> st.SearchStrategy[Sequence]:
 
     def narrowed(sequence: Sequence, failing: tuple[Step, ...], calm: int) -> Sequence:
         steps = (Step(hours=12),) * calm + failing
-        return replace(
-            sequence, streams=("events",), slice_days=2, lookback_days=1, all_events=False, steps=steps
-        )
+        return replace(sequence, streams=("events",), slice_days=2, lookback_days=1, all_events=False, steps=steps)
 
     some = any_sequences()
-    narrow = st.builds(
-        narrowed, some, st.lists(failing, min_size=1, max_size=2).map(tuple), st.integers(0, 1)
-    )
+    narrow = st.builds(narrowed, some, st.lists(failing, min_size=1, max_size=2).map(tuple), st.integers(0, 1))
     return st.sampled_from((some, some, some, narrow)).flatmap(lambda kind: kind)
 
 

@@ -1,20 +1,20 @@
 """What may be typed into the settings: addresses, texts that look like code, and mistakes."""
 
 import json
+import re
 import socket
-import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from random import Random
 from typing import Any
 from unittest import mock
 
-from airbyte_cdk.utils.traced_exception import AirbyteTracedException
+import yaml
 
 from integration_tests.helpers.connector import Json, run
 from integration_tests.helpers.in_process import Clock, sync
 from integration_tests.stress.row import Row
-from source_clevertap.run import COMPONENTS_MODULE, register_components
+from source_clevertap.run import definition_file
 from source_clevertap.sandbox import Account, Sandbox
 from source_clevertap.sandbox.account import NOT_EXPORTABLE
 
@@ -65,23 +65,19 @@ def addresses(count: int, recipe: str) -> Row:
     Each is used by a check if the connector accepts it; connections are noted, and refused.
     """
     row, random = Row("addresses"), Random(recipe)  # noqa: S311
-    register_components()
-    components = sys.modules[COMPONENTS_MODULE]
+    spec = yaml.safe_load(definition_file("manifest.yaml").read_text())["spec"]["connection_specification"]
+    pattern = spec["properties"]["base_url"]["pattern"]
     made = ("".join(random.choices(PIECES, k=random.randint(1, 6))) for _ in range(count))
     for url in (*TRIES, *made):
         row.tried["addresses"] += 1
         config = Sandbox().config(base_url=url, end_date=20220101, max_wait_minutes=0.01)
-        try:
-            components.check_config(config)
-        except AirbyteTracedException:
+        if not re.search(pattern, url):  # as the CDK's validator does
             continue
         row.tried["accepted"] += 1
         with _connections() as asked:
             sync(Clock(Sandbox()), config, ("profiles",))
         for host in asked:
-            if host not in HOMES and not (
-                host == "api.clevertap.com" or host.endswith(".api.clevertap.com")
-            ):
+            if host not in HOMES and not (host == "api.clevertap.com" or host.endswith(".api.clevertap.com")):
                 row.wrong.append(("leaked", f"base_url {url!r} connects to {host}"))
         if not asked:
             row.wrong.append(("unclear", f"base_url {url!r} is accepted, and connects to nothing"))
@@ -156,7 +152,7 @@ MISTAKES: tuple[tuple[Json, tuple[str, ...]], ...] = (
     ({"account_id": "SBX 123-4567"}, ("account_id", "Settings > Project")),
     ({"account_id": "TEST-123-4567"}, ("account_id", "Settings > Project")),
     ({"passcode": None}, ("passcode", "required")),
-    ({"passcode": "sandbox-passcode "}, ("passcode", "Copy it")),
+    ({"passcode": "sandbox-passcode "}, ("passcode", "without a space")),
     ({"passcode": "wrong"}, ("passcode", "Settings > Passcode", "expire")),
     ({"passcode": 12345}, ("is not of type 'string'",)),
     ({"region": "India"}, ("'India' is not one of", "in1")),
@@ -181,10 +177,10 @@ MISTAKES: tuple[tuple[Json, tuple[str, ...]], ...] = (
     ({"profile_filters": "{"}, ("profile_filters", "JSON object")),
     ({"event_filters": '{"did_not": []}'}, ("event_filters", "advanced_query")),
     ({"pii_mode": "delete"}, ("'delete' is not one of", "hash")),
-    ({"pii_mode": "hash"}, ("pii_salt", "Any long random text")),
+    ({"pii_mode": "hash"}, ("pii_salt", "any long text")),
     ({"pii_fields": "email"}, ("'email' is not of type 'array'",)),
     ({"pii_fields": ["object_id"]}, ("'object_id' does not match",)),
-    ({"base_url": "https://in1.dashboard.clevertap.com"}, ("base_url", "api.clevertap.com")),
+    ({"base_url": "https://in1.dashboard.clevertap.com"}, ("dashboard.clevertap.com' does not match", "api[.]clevertap")),
 )  # fmt: skip
 
 

@@ -15,7 +15,7 @@ from airbyte_cdk.utils.traced_exception import AirbyteTracedException
 from source_clevertap.doctor.client import Client, OutOfRequestsError
 from source_clevertap.doctor.examination import Examination, NoEventError, RefusedError, local_day
 from source_clevertap.doctor.report import print_all, report
-from source_clevertap.run import COMPONENTS_MODULE, check_environment, json_file
+from source_clevertap.run import COMPONENTS_MODULE, check_environment, check_file
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -30,7 +30,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     logging.getLogger("airbyte").setLevel(logging.ERROR)
     try:
         check_environment()
-        config = json_file(options.config, "config")
+        check_file(options.config, "config")
+        config = json.loads(Path(options.config).read_text(encoding="utf-8"))
         client = Client(config)
         components = sys.modules[COMPONENTS_MODULE]
         zone = components.project_zone(config)
