@@ -91,9 +91,8 @@ def create_source(args: list[str]) -> SourceClevertap:
         raise config_error("The command is missing. Use source-clevertap spec, check, discover, read or --help.")
     parsed = AirbyteEntrypoint.parse_args(args)
     paths = {name: getattr(parsed, name, None) for name in ("config", "catalog", "state")}
-    for name, path in paths.items():
-        if path:
-            check_file(path, name)
+    for name in filter(paths.get, paths):
+        check_file(str(paths[name]), name)
     config = SourceClevertap.read_config(paths["config"]) if paths["config"] else {}
     catalog = SourceClevertap.read_catalog(paths["catalog"]) if paths["catalog"] else None
     state = SourceClevertap.read_state(paths["state"]) if paths["state"] else None
@@ -101,7 +100,7 @@ def create_source(args: list[str]) -> SourceClevertap:
         names = {configured.stream.name for configured in catalog.streams}
         state = [s for s in state if s.stream and s.stream.stream_descriptor.name in names]
     in_batches = parsed.command == "read" and os.environ.get("CLEVERTAP_BATCHES") != "false"
-    inputs = {"config_path": paths["config"], "config": config, "catalog": catalog, "state": state}
+    inputs: dict[str, Any] = {"config_path": paths["config"], "config": config, "catalog": catalog, "state": state}
     return SourceClevertap(in_batches=in_batches, **inputs)
 
 

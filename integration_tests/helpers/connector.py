@@ -35,7 +35,7 @@ Json = dict[str, Any]
 class Output:
     """What one run printed: exit code, records (of all streams, and by stream), and the rest by type.
 
-    by_stream: the records of each stream.
+    streams: the stream of each record. by_stream: the records of each stream.
 
     committed: how many records came before the last state message: what a destination is sure to
     have kept if the run was killed.
@@ -45,6 +45,7 @@ class Output:
     stdout: str
     stderr: str
     records: list[Json] = field(default_factory=list)
+    streams: list[str] = field(default_factory=list)
     by_stream: dict[str, list[Json]] = field(default_factory=lambda: defaultdict(list))
     states: list[Json] = field(default_factory=list)
     committed: int = 0
@@ -62,6 +63,7 @@ class Output:
             match message["type"]:
                 case "RECORD":
                     self.records.append(message["record"]["data"])
+                    self.streams.append(message["record"]["stream"])
                     self.by_stream[message["record"]["stream"]].append(message["record"]["data"])
                 case "STATE":
                     self.states.append(message["state"])

@@ -98,13 +98,13 @@ def _killed(config: dict[str, Any], destination: Destination, by: signal.Signals
 
 def _missing(account: Account, destination: Destination, what: str) -> list[tuple[str, str]]:
     wrong = []
-    came = occurrences(destination.events.values())
+    came = occurrences(destination.rows("events"))
     truth = true_occurrences(account, EVENTS, last=LAST_DAY)
     if truth - came:
         wrong.append(("lost", f"{what}: {(truth - came).total()} events of {truth.total()}"))
     if came - truth:
         wrong.append(("duplicated", f"{what}: {(came - truth).total()} events"))
     people = {row["key"]: row["record"] for e in EVENTS for row in account.truth(e, 20220101, LAST_DAY)}
-    if by_key(list(destination.profiles.values())) != people:
+    if by_key(destination.rows("profiles")) != people:
         wrong.append(("lost", f"{what}: profiles are missing or changed"))
     return wrong

@@ -6,14 +6,15 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
-COUNTED = ("lost", "duplicated", "leaked", "hung", "unclear")
+COUNTED = ("lost", "stale", "duplicated", "leaked", "hung", "unclear")
 
 
 @dataclass
 class Row:
     """A part. tried: what, and how often. wrong: what was found, by kind, each in words.
 
-    lost: a success with a row missing. duplicated: a row that the account does not hold, or one key
+    lost: a success with a row missing. stale: an older copy in the destination than the newest that was read.
+    duplicated: a row that the account does not hold, or one key
     twice in a sync that met no fault. leaked: a secret, or a record's content, in a log, a message or a
     request to another host. hung: no end. unclear: an error of the wrong type or without its reason, or
     more memory, files or requests in flight than there should be. seconds: of all processes.

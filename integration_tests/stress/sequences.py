@@ -1,9 +1,12 @@
-"""Syncs in a row, as hypothesis invents them, against one invariant.
+"""Syncs in a row, as hypothesis invents them, against two invariants.
 
 A sync that ends well has delivered, with those before it, what the account holds of the range, each
 row as CleverTap sent it. One that does not says so by an error of the type that its faults call for, and
 the next sync, from the last state, makes good for it. What a destination is sure to have of a sync
 that failed or was killed are the rows before its last state message.
+
+What a destination with Append + Deduped keeps of each key (the highest cursor, and of equal ones the
+latest) is the newest copy that was read.
 """
 
 import io
@@ -31,7 +34,19 @@ FIRST_DAYS = (  # before both changes of the clock, a leap day, a new year, and 
     *(date(2023, 3, 20), date(2023, 4, 1), date(2023, 10, 30)),
 )
 PASSCODES = ("sandbox-passcode", "Sesame {{ 7 * 7 }}", 'it\'s "quoted" \\ 1_000')
+OTHER = "SBX-765-4321"  # another account
 PERSONAL = ("@example.com", "token-", "+9198")  # of records; nowhere else
+
+STREAMS = (
+    *(("events",), ("profiles",), ("profiles", "events"), ("message_reports",)),
+    ("profiles", "events", "message_reports", "daily_event_counts"),
+)
+KEYS = {  # of each stream, and its cursor
+    "events": (("event_id",), "date"),
+    "profiles": (("profile_id",), "active_through"),
+    "message_reports": (("message_id",), "date"),
+    "daily_event_counts": (("event_name", "date"), "date"),
+}
 
 TRANSIENT, CONFIG, SYSTEM = "transient_error", "config_error", "system_error"
 PASSING = (  # with what CleverTap means by them, each may strike some times and be gone
@@ -60,7 +75,9 @@ class Step:
 
     days, hours: that have passed. faults: as the sandbox's command line takes them. kept: the share
     of its messages that came through before it was killed, None if it was not. events: those typed.
-    earlier: days that start_date is moved back. pace: seconds between what may become states. ahead:
+    earlier: days that start_date is moved back. other: whether it is another account's. turned: by how many its
+    devices are turned. only_refused: whether all events but those that CleverTap refuses are excluded. pace:
+    seconds between what may become states. ahead:
     hours that the machine's clock jumps, when it has been looked at ahead_after times.
     """
 
@@ -70,6 +87,9 @@ class Step:
     kept: float | None = None
     events: tuple[str, ...] = ("App Launched",)
     earlier: int = 0
+    other: bool = False
+    turned: int = 0
+    only_refused: bool = False
     pace: float = 700
     debug: bool = False
     ahead: int = 0
@@ -80,7 +100,7 @@ class Step:
         """The failure types that what happens to it may end it with."""
         names = {Fault.parse(text).name for text in self.faults}
         types = {ENDING.get(name, TRANSIENT) for name in names if name not in ODD}
-        return types | ({CONFIG} if self.ahead > 0 else set())  # CleverTap refuses tomorrow
+        return types | ({CONFIG} if self.ahead > 0 or self.only_refused else set())  # CleverTap refuses tomorrow
 
     @property
     def must_pass(self) -> bool:
@@ -88,7 +108,7 @@ class Step:
         faults = [Fault.parse(text) for text in self.faults]
         passing = all(f.name in ODD or (f.name in PASSING and f.times is not None) for f in faults)
         few = sum(f.times or 0 for f in faults if f.name not in ODD) <= 8
-        return passing and few and self.ahead <= 0
+        return passing and few and self.ahead <= 0 and not self.only_refused
 
 
 @dataclass(frozen=True)
@@ -125,6 +145,11 @@ class Sequence:
             days=self.days,
             late=min(self.lookback_days, LATEST_DAYS),
         )
+
+    def account_of(self, step: Step) -> Account:
+        """The account that a sync reads."""
+        account = replace(self.account, turned=step.turned)
+        return replace(account, account_id=OTHER, seed=self.seed + 1000) if step.other else account
 
 
 @dataclass
@@ -168,6 +193,9 @@ def steps() -> st.SearchStrategy[Step]:
             lambda names: tuple(dict.fromkeys(("App Launched", *names)))  # the only one of several pages
         ),
         earlier=st.sampled_from((0, 0, 0, 2)),
+        other=st.sampled_from((False, False, False, True)),
+        turned=st.integers(0, 2),
+        only_refused=st.sampled_from((False, False, False, True)),
         pace=st.sampled_from((0, 100, 700)),
         debug=st.booleans(),
         ahead=st.sampled_from((0, 0, 0, 0, -26, 24)),
@@ -218,7 +246,7 @@ def any_sequences() -> st.SearchStrategy[Sequence]:
         page_rows=st.sampled_from((23, 23, 23, 46, 4991)),
         not_ready=st.sampled_from((0, 0, 1)),
         passcode=st.sampled_from(PASSCODES),
-        streams=st.sampled_from((("events",), ("events",), ("profiles",), ("profiles", "events"))),
+        streams=st.sampled_from(STREAMS),
         slice_days=st.sampled_from((2, 2, 2, 3, 5, 9)),
         lookback_days=st.sampled_from((1, 1, 1, 2, 4)),  # what comes later than that cannot be found
         all_events=st.sampled_from((False, False, True)),
@@ -229,21 +257,39 @@ def any_sequences() -> st.SearchStrategy[Sequence]:
 
 @dataclass
 class Destination:
-    """What lands, deduped by key, and the state that is kept for the next sync."""
+    """Tables with Append + Deduped, and the state that is kept for the next sync.
 
-    events: dict[str, Json] = field(default_factory=dict)
-    profiles: dict[str, Json] = field(default_factory=dict)
+    kept, newest: of each stream, by key, the account and the record: that with the highest cursor, and of equal ones
+    the latest; and that which was read last.
+    """
+
+    kept: dict[str, dict[Any, tuple[str, Json]]] = field(default_factory=lambda: {stream: {} for stream in KEYS})
+    newest: dict[str, dict[Any, tuple[str, Json]]] = field(default_factory=lambda: {stream: {} for stream in KEYS})
     state: dict[str, Json] = field(default_factory=dict)
 
-    def take(self, output: Output, certain: int) -> None:
+    def take(self, output: Output, certain: int, account: str = "") -> None:
         """The first `certain` records and the states of a sync."""
-        for message in output.records[:certain]:
-            if "event_id" in message:
-                self.events[message["event_id"]] = message
-            else:
-                self.profiles[message["profile_id"]] = message
+        for stream, record in zip(output.streams[:certain], output.records, strict=False):
+            names, cursor = KEYS[stream]
+            key, table = tuple(record[name] for name in names), self.kept[stream]
+            self.newest[stream][key] = account, record
+            if key not in table or record[cursor] >= table[key][1][cursor]:
+                table[key] = account, record
         for state in output.states:
             self.state[state["stream"]["stream_descriptor"]["name"]] = state
+
+    def rows(self, stream: str, account: str = "") -> list[Json]:
+        """The records of a table that are of an account."""
+        return [record for of, record in self.kept[stream].values() if of == account]
+
+    def stale(self) -> Iterator[tuple[str, str]]:
+        """Keys of which an older copy is kept. (Of an event by a wrong clock only the window is known, which moves.)"""
+        for stream, table in self.newest.items():
+            for key, (account, record) in table.items():
+                wrong_clock = stream == "events" and record["date"].replace("-", "") != str(record.get("ts"))[:8]
+                if not wrong_clock and self.kept[stream][key] != (account, record):
+                    yield "stale", f"{stream}: an older copy of {key} is kept than the newest that was read"
+                    return
 
 
 def check(sequence: Sequence) -> Found:
@@ -253,13 +299,14 @@ def check(sequence: Sequence) -> Found:
     start = account.first_day + timedelta(sequence.start)
     zone = pytz.timezone(sequence.zone)
     local = datetime(start.year, start.month, start.day) + timedelta(minutes=30)
-    last = replace(sequence.steps[-1], days=1, faults=(), kept=None)
+    last = replace(sequence.steps[-1], days=1, faults=(), kept=None, only_refused=False)
     with Sandbox(account, not_ready=sequence.not_ready, page_rows=sequence.page_rows) as sandbox:
         for number, step in enumerate((*sequence.steps, last)):
             local += timedelta(step.days, hours=step.hours)
             since_yesterday = {zone.localize(local - timedelta(n)).utcoffset() for n in (0, 1)}
             found.clock_changes += len(since_yesterday) > 1
             start -= timedelta(step.earlier)
+            sandbox.account = sequence.account_of(step)
             sandbox.clock_offset = zone.localize(local).timestamp() - time.time()
             sandbox.faults = [Fault.parse(text) for text in step.faults]
             for kind, words in _step(sequence, step, sandbox, destination, start, found):
@@ -287,6 +334,10 @@ def _step(
         lookback_days=sequence.lookback_days,
         all_events=sequence.all_events,
     )
+    account_id, counted = sandbox.account.account_id, {"events", "daily_event_counts"} & {*sequence.streams}
+    only_refused = bool(step.only_refused and sequence.all_events and counted)
+    if only_refused:
+        config["excluded_event_names"] = [n for n in sandbox.account.schema() if sandbox.account.knows(n)]
     before = datetime.fromtimestamp(sandbox.now(), timezone.utc)
     clock = Clock(sandbox, step.ahead * 3600, step.ahead_after, step.pace)
     output = sync(clock, config, sequence.streams, list(destination.state.values()), step.debug)
@@ -304,21 +355,30 @@ def _step(
     if step.kept is not None:
         found.killed += 1
         output = _cut(output, step.kept)
-        destination.take(output, output.committed)
+        destination.take(output, output.committed, account_id)
         return
     if output.exit_code:
         kind, message = output.error
         too_soon = kind == CONFIG and _day(seen, sandbox.account) < int(f"{start:%Y%m%d}")
-        if not too_soon and (kind not in step.types or step.must_pass):
+        if not too_soon and not only_refused and (kind not in step.types or step.must_pass):
             yield "unclear", f"ended with {kind}: {message}"
-        destination.take(output, output.committed)
+        if only_refused and not step.faults and step.ahead <= 0 and not too_soon and "profiles" in sequence.streams:
+            destination.take(output, len(output.records), account_id)  # of the other streams all came
+            last = _day(seen, sandbox.account)
+            yield from _missing_profiles(sandbox.account, step.events, start, last, destination)
+            return
+        destination.take(output, output.committed, account_id)
         return
-    destination.take(output, len(output.records))
+    destination.take(output, len(output.records), account_id)
+    yield from destination.stale()
     if not step.faults:
         yield from _duplicates(output)
     events = list(step.events)
     if sequence.all_events:
         events = [name for name in sandbox.account.schema() if sandbox.account.knows(name)]
+    if only_refused and "events" in sequence.streams:
+        yield "unclear", "all events are refused, and the sync is a success"
+        return
     if "events" in sequence.streams:
         moments = (_day(seen, sandbox.account), before), (_day(after, sandbox.account), after)
         yield from _missing_events(sandbox.account, events, start, moments, destination)
@@ -339,7 +399,7 @@ def _day(moment: datetime, account: Account) -> int:
 
 def _duplicates(output: Output) -> Iterator[tuple[str, str]]:
     """Of a sync without faults: no window is read twice."""
-    keys = Counter(r["event_id"] for r in output.events)
+    keys: Counter[Any] = Counter(r["event_id"] for r in output.events)
     keys += Counter((r["profile_id"], r["event_name"]) for r in output.profiles)
     twice = [key for key, count in keys.items() if count > 1]
     if twice:
@@ -355,7 +415,7 @@ def _missing_events(
 ) -> Iterator[tuple[str, str]]:
     """moments: the last day, and the time, of what must have come and of what may have."""
     first = int(f"{start:%Y%m%d}")
-    came = occurrences(r for r in destination.events.values() if r["event_name"] in events)
+    came = occurrences(r for r in destination.rows("events", account.account_id) if r["event_name"] in events)
     least, most = (true_occurrences(account, events, first, *moment) for moment in moments)
     if least - came:
         yield "lost", f"{(least - came).total()} events are missing of {least.total()}"
@@ -371,12 +431,12 @@ def _missing_profiles(
     last: int,
     destination: Destination,
 ) -> Iterator[tuple[str, str]]:
-    came = by_key(list(destination.profiles.values()))
+    came = by_key(destination.rows("profiles", account.account_id))
     truth: dict[str, Any] = {}
     for event in events:
         for row in account.truth(event, int(f"{start:%Y%m%d}"), last):
             truth[row["key"]] = row["record"]
-    lost = [key for key, record in truth.items() if came.get(key) != record]
+    lost = [key for key, record in truth.items() if _in_any_order(came.get(key)) != _in_any_order(record)]
     if lost:
         yield (
             "lost",
@@ -384,3 +444,8 @@ def _missing_profiles(
         )
     if came.keys() - {account.profile_id(number) for number in range(account.profiles)}:
         yield "duplicated", "a profile came that the account does not hold"
+
+
+def _in_any_order(profile: Json | None) -> Json | None:
+    """A profile whose devices are in an order of their own."""
+    return profile and {**profile, "platformInfo": sorted(map(repr, profile["platformInfo"]))}

@@ -65,7 +65,7 @@ class Account:
 
     padding: bytes of an extra property, for benchmarks. rare: the number of further events in the
     schema, of which one in ten was raised once. All activity is in the `days` days from first_day.
-    late: how many days late an event may arrive.
+    late: how many days late an event may arrive. turned: by how many the devices of users are turned in their order.
     """
 
     profiles: int = 1000
@@ -79,6 +79,7 @@ class Account:
     first_day: date = FIRST_DAY
     days: int = DAYS
     late: int = LATEST_DAYS
+    turned: int = 0
 
     event_shares: ClassVar[Mapping[str, int]] = EVENTS
 
@@ -124,7 +125,9 @@ class Account:
                 for event, every in self.event_shares.items()
                 if number % every == 0
             }
-        record["platformInfo"] = self._devices(number, rng, flags)
+        devices = self._devices(number, rng, flags)
+        turn = self.turned % len(devices) if self.logged_in(number) else 0
+        record["platformInfo"] = devices[turn:] + devices[:turn]
         return record
 
     def key(self, number: int) -> str:
