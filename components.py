@@ -66,15 +66,14 @@ def to_date(day: int) -> date:
     return datetime.strptime(str(int(day)), "%Y%m%d").date()
 
 
+def last_day(config: cdk.Config) -> date:
+    """The last day to read: end_date, but at most today."""
+    return min(today(config), to_date(config.get("end_date") or 99991231))
+
+
 # For bytes.translate(): maps digits and minus to 0, and whatever can precede a number to a colon.
 CLASSES = bytes(48 if b in b"-0123456789" else 58 if b < 33 or b in b":,[" else 120 for b in range(256))
 NUL, ESCAPED_NUL, REPLACEMENT = chr(0), bytes([92]) + b"u0000", chr(0xFFFD)
-
-
-def is_inexact(body: bytes) -> bool:
-    """Whether a body may contain NUL, or integers beyond 64 bits, which orjson turns into floats."""
-    pieces = (body[start : start + 2**18 + 20] for start in range(0, len(body), 2**18))
-    return ESCAPED_NUL in body or any(b":" + b"0" * 20 in piece.translate(CLASSES) for piece in pieces)
 
 
 def number(digits: str) -> Any:
@@ -97,22 +96,22 @@ def clean(value: Any) -> Any:
 def decode_body(response: requests.Response) -> Json:
     """The JSON object in a response's body, {} if there is none; its `message` counts as `error`.
 
-    A page of up to 30 MB is read into one buffer, decoded once, and kept. The json module decodes what orjson alters or
-    rejects (half a surrogate pair, which apps leave when they cut names).
+    A page of up to 30 MB is read into one buffer, decoded once, and kept. The json module decodes what orjson alters
+    (NUL, integers beyond 64 bits) or rejects (half a surrogate pair, which apps leave when they cut names).
     """
     kept = vars(response)
     if "page" not in kept:
         if kept["_content"] is False:  # not read yet, because it is streamed
-            body: Any = bytearray()
-            try:
+            response._content, body = b"", bytearray()
+            with suppress(requests.RequestException):
                 for piece in response.iter_content(2**18):
                     body += piece
-            except requests.RequestException:
-                body.clear()
-            response._content = body
+                response._content = body  # type: ignore[assignment]
         page, text = None, response.content
+        pieces = (text[start : start + 2**18 + 20] for start in range(0, len(text), 2**18))
+        is_inexact = ESCAPED_NUL in text or any(b":" + b"0" * 20 in piece.translate(CLASSES) for piece in pieces)
         with suppress(orjson.JSONDecodeError):
-            page = None if is_inexact(text) else orjson.loads(text)
+            page = None if is_inexact else orjson.loads(text)
         if page is None and text:
             with suppress(ValueError, RecursionError):
                 page = clean(json.loads(text, parse_int=number, parse_float=number, parse_constant=int))
@@ -138,7 +137,7 @@ class EventPartitionRouter(ListPartitionRouter):
     def stream_slices(self) -> Iterable[cdk.StreamSlice]:
         all_events = self.takes_all_events and self.config.get("all_events") is True
         self._names = self._names_of_schema() if all_events else list(dict.fromkeys(self.values))
-        self._through = min(today(self.config), to_date(self.config.get("end_date") or 99991231))
+        self._through = str(last_day(self.config))
         self._allowed: dict[str, bool] = {}
         self._lock = threading.Lock()
         account, start = self.config["account_id"], int(self.config["start_date"])
@@ -150,7 +149,7 @@ class EventPartitionRouter(ListPartitionRouter):
     def get_stream_state(self) -> Mapping[str, Any] | None:
         if not self._all_sliced:
             return None  # the CDK calls this after each slice, and again when all are read
-        return {"complete": {n: str(self._through) for n in self._names if not self.is_refused(n)}}
+        return {"complete": {n: self._through for n in self._names if not self.is_refused(n)}}
 
     def is_refused(self, name: str) -> bool:
         return self._allowed.get(name) is False
@@ -445,7 +444,7 @@ class EventTransformation(cdk.RecordTransformation):
     """Adds the fields that CleverTap leaves out of an event. AddFields would take ten times as long.
 
     event_id: the primary key, a digest of account, event name, device, `ts` and properties; further events that are
-    equal in all of these have a number after it: two taps in one second are two events. (25 MB for a million records.)
+    equal in all of these have a number after it: two taps in one second are two events.
     object_id: the device. identity: the user. profile_id: as of profiles. date: the cursor. event_time: `ts` in UTC.
     Warns if `timezone` is not the project's: CT Session Id is when a session began, in epoch seconds.
     """
@@ -493,11 +492,17 @@ class EventTransformation(cdk.RecordTransformation):
 
 @dataclass
 class ProfileTransformation(cdk.RecordTransformation):
-    """Adds the fields that CleverTap leaves out of a profile; active_through is the cursor. IDs become text.
+    """Adds the fields that CleverTap leaves out of a profile. IDs become text.
 
     profile_id: the primary key: the identity, else the profile's `objectId`, else its first device's (nobody has
     published whether their order is stable), else a digest of all but `events`, which change.
+    active_through: the cursor, the last day of the whole read: a part of a window that is split ends before it.
     """
+
+    config: cdk.Config
+
+    def __post_init__(self) -> None:
+        self._through = str(last_day(self.config))
 
     def transform(self, record: Json, *_: Any, stream_slice: Any = None, **__: Any) -> None:
         make_text(record)
@@ -507,7 +512,7 @@ class ProfileTransformation(cdk.RecordTransformation):
         lasting = (item for item in record.items() if item[0] != "events")
         record["profile_id"] = next((str(i) for i in ids if i), None) or f"no-id-{digest_of(dict(lasting)).hex()}"
         record["event_name"] = stream_slice["event_name"]
-        record["active_through"] = stream_slice["end_time"]
+        record["active_through"] = self._through
 
 
 @dataclass
@@ -549,23 +554,20 @@ class PartitionStateMigration(StateMigration):
     def _of_settings(self, stream_state: Mapping[str, Any]) -> Mapping[str, Any]:
         complete = (stream_state.get("parent_state") or {}).get("complete") or {}
         names = cdk.InterpolatedString.create(self.event_names, parameters={}).eval(self.config)
-        start, states, kept = int(self.config["start_date"]), [], dict[str, str]()
+        start, now, states, kept = int(self.config["start_date"]), today(self.config), [], dict[str, str]()
         for entry in stream_state["states"]:
             partition, event = entry["partition"], entry["partition"].get("event_name")
             ((field_name, day),) = entry["cursor"].items()
-            through = self._latest(day, complete.get(event, day))
+            through = max(datetime.strptime(d, "%Y-%m-%d").date() for d in (day, complete.get(event, day)))
+            if through > now + timedelta(2):  # time zones and clocks differ by less
+                raise ValueError(f"{through} is in the future")
+            through = min(through, now)
             is_read = event in names or (event and self.config.get("all_events") is True)
             is_same = partition["account_id"] == self.config["account_id"]
             if partition["start_date"] <= start <= int(f"{through:%Y%m%d}") and is_same and is_read:
                 states.append({"partition": {**partition, "start_date": start}, "cursor": {field_name: str(through)}})
                 kept |= {event: complete[event]} if event in complete else {}
         return {"use_global_cursor": False, "states": states, "parent_state": {"complete": kept}}
-
-    def _latest(self, *days: str) -> date:
-        through, now = max(datetime.strptime(d, "%Y-%m-%d").date() for d in days), today(self.config)
-        if through > now + timedelta(2):  # time zones and clocks differ by less
-            raise ValueError(f"{through} is in the future")
-        return min(through, now)
 
 
 FILTERS = {"event_properties", "session_properties", "common_profile_properties", "advanced_query"}
@@ -574,9 +576,7 @@ RULES: dict[str, Callable[[cdk.Config], Any]] = {
         to_date(c.get(name) or 99991231) for name in ("start_date", "end_date")
     ],
     "timezone is unknown (an example: Asia/Kolkata)": today,
-    "start_date must not be after end_date, or after today in that timezone": lambda c: (
-        c["start_date"] <= min(c.get("end_date") or 99991231, int(f"{today(c):%Y%m%d}"))
-    ),
+    "start_date must not be after end_date or after today": lambda c: to_date(c["start_date"]) <= last_day(c),
     # CleverTap ignores unknown keys and returns more.
     f"profile_filters and event_filters must be JSON objects with keys from {', '.join(sorted(FILTERS))}": lambda c: (
         all(json.loads(c.get(name) or "{}").keys() <= FILTERS for name in ("profile_filters", "event_filters"))

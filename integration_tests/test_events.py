@@ -1,5 +1,6 @@
 """Events over HTTP, through the command line: every occurrence, once, in the project's own time."""
 
+import json
 import time
 from collections import Counter
 from datetime import date, datetime, timedelta, timezone
@@ -234,3 +235,22 @@ def test_profiles_come_by_increments_and_an_added_event_is_back_filled() -> None
     assert by_key(by_event[event]) == truth(event, 20240407)
     assert by_key(by_event[added]) == truth(added, 20240301)
     assert len(by_event[added]) == len(truth(added, 20240301))
+
+
+@pytest.mark.cdk
+@pytest.mark.parametrize("manifest_only", [False, True])
+def test_given_all_events_refused_when_profiles_are_read_beside_then_they_are_whole(manifest_only: bool) -> None:
+    account = Account(profiles=30_000)
+    with Sandbox(account) as sandbox:
+        names = [name for name in account.schema() if account.knows(name)]
+        config = sandbox.config(all_events=True, excluded_event_names=names)
+        output = run("read", config, streams=("profiles", "events"), manifest_only=manifest_only)
+
+    assert output.exit_code == 1
+    assert output.error[0] == "config_error"
+    assert "Stream events, event '" in output.error[1]
+    assert "CleverTap refuses 3 of 3 events: Discarded Long Ago, Notification Clicked, " in output.error[1]
+    truth = {row["key"]: row["record"] for row in account.truth("App Launched", 20220101, 20260212)}
+    assert by_key(output.profiles) == truth
+    assert [state["stream"]["stream_descriptor"]["name"] for state in output.states][-1:]
+    assert '"2026-02-12"' in json.dumps([s for s in output.state if "profiles" in json.dumps(s["stream"])])

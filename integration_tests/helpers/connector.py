@@ -23,6 +23,7 @@ from source_clevertap.sandbox.account import Flags
 
 ROOT = Path(__file__).resolve().parents[2]
 NO_CODE = ROOT / "no_code" / "manifest.yaml"
+MANIFEST = ROOT / "manifest.yaml"
 ADDED_FIELDS = {  # the connector's; the rest is CleverTap's
     "profiles": ("profile_id", "event_name", "active_through"),
     "events": ("event_id", "event_name", "event_time", "object_id", "identity", "profile_id", "date"),
@@ -136,22 +137,25 @@ def started(
     debug: bool = False,
     cwd: Path | None = None,
     no_code: bool = False,
+    manifest_only: bool = False,
     every_state: bool = False,
     prefix: tuple[str, ...] = (),
     variables: Mapping[str, str] | None = None,
 ) -> Iterator[subprocess.Popen[str]]:
     """A process of spec, check, discover or read, for the caller to read from. It ends with the block.
 
-    no_code: by no_code/manifest.yaml and the CDK's own entry point, instead of our command.
+    no_code: by no_code/manifest.yaml and the CDK's own entry point, instead of our command. manifest_only: by
+    manifest.yaml, components.py and the CDK's entry point, as what the Builder has published.
     state: that of an earlier run's Output. speed: how much faster than real its clock runs. cwd: its
     working directory, else an empty one. every_state: a state message for each window that ends, not one
     every ten minutes. prefix: a command that runs it. variables: of its environment.
     """
     with tempfile.TemporaryDirectory() as folder:
         args = [*prefix, sys.executable, "-m", "source_clevertap", command, *options]
-        if no_code:
+        if no_code or manifest_only:
             entry = str(Path(sys.executable).with_name("source-declarative-manifest"))
-            args = [sys.executable, entry, command, "--manifest-path", str(NO_CODE), *options]
+            args = [sys.executable, entry, command, "--manifest-path", str(NO_CODE if no_code else MANIFEST), *options]
+            args += [] if no_code else ["--components-path", str(MANIFEST.with_name("components.py"))]
         files: Json = {"config": config, "state": state}
         if command == "read":
             files["catalog"] = catalog(*streams)
@@ -163,6 +167,7 @@ def started(
         environment = {
             **os.environ,
             "PYTHONPATH": f"{ROOT / 'integration_tests' / 'helpers' / 'fast_clock'}{os.pathsep}{ROOT}",
+            "AIRBYTE_ENABLE_UNSAFE_CODE": "true",
             "FAST_CLOCK": str(speed),
             "FAST_MONOTONIC": str(speed),
             **({"FAST_TIME": "1e6"} if every_state else {}),
