@@ -4,7 +4,7 @@ BIN := .venv/bin
 INSTALL = @command -v $(PYTHON) >/dev/null || { echo "There is no $(PYTHON). Choose a Python from 3.10 to 3.14: make $@ PYTHON=python3.12"; exit 1; }; \
   $(PYTHON) requirements/install.py
 
-.PHONY: help sync doctor questions test test-all test-slow lint unit integration old-cdk python313 install faults stress audit \
+.PHONY: help sync doctor questions test test-all test-slow lint unit integration old-cdk cloud-cdk python313 install faults stress audit \
   bench docs-test metadata-test image-test no-code lock clean
 
 help: ## this list
@@ -31,7 +31,7 @@ test-all: install ## make test and the slow tests
 test-slow: install ## only the slow tests
 	@$(BIN)/python .ci/suites.py --slow
 
-lint unit integration old-cdk python313: install ## one suite of make test
+lint unit integration old-cdk cloud-cdk python313: install ## one suite of make test
 	@$(BIN)/python .ci/suites.py $@
 
 install: ## create the environment of the tests
@@ -66,7 +66,7 @@ no-code: install ## generate no_code/manifest.yaml from manifest.yaml
 	$(BIN)/python -m no_code.derive
 
 lock: install ## generate requirements/*.txt from the .in files
-	cd requirements && for name in sync dev old-cdk run pyairbyte quickhouse audit; do \
+	cd requirements && for name in sync dev old-cdk cloud-cdk run pyairbyte quickhouse audit; do \
 	  ../$(BIN)/uv pip compile -q --universal --python-version 3.10 --generate-hashes \
 	    --no-emit-index-url --no-header --no-strip-extras $$name.in -o $$name.txt || exit 1; done; \
 	../$(BIN)/uv pip compile -q --universal --python-version 3.11 --generate-hashes \

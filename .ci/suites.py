@@ -13,9 +13,10 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parent.parent
 PYTEST = ["-m", "pytest", "-n", "2"]
 SUITES = ("lint", "unit", "integration", "old-cdk", "python313")
-SLOW = ("integration", "old-cdk")  # those with longer tests
-FOLDERS = {"old-cdk": ".venv-old-cdk", "python313": ".venv-313"}
-# airbyte-cdk 7.23.8 brings no packages of these: their tests need those of make install.
+SLOW = ("integration", "old-cdk", "cloud-cdk")  # those with longer tests
+FOLDERS = {"old-cdk": ".venv-old-cdk", "cloud-cdk": ".venv-cloud-cdk", "python313": ".venv-313"}
+OLD_CDKS = ("old-cdk", "cloud-cdk")  # 7.10.0 and 7.23.8
+# The environments of older CDKs do not have the packages of these.
 NOT_ON_OLD_CDK = [f"--ignore=integration_tests/test_{name}.py" for name in ("sync", "stress", "values")]
 
 
@@ -32,7 +33,7 @@ def commands(suite: str, tests: str) -> list[list[str]]:
     if suite in ("unit", "integration"):
         return [[python, *PYTEST, *marked, f"{suite}_tests"]]
     cdk = [*PYTEST, "-m", f"cdk and ({tests})" if tests else "cdk", "-o", f"cache_dir=.cache/{suite}"]
-    cdk += NOT_ON_OLD_CDK if suite == "old-cdk" else ["unit_tests"]
+    cdk += NOT_ON_OLD_CDK if suite in OLD_CDKS else ["unit_tests"]
     if suite == "python313" and sys.version_info[:2] == (3, 13):
         return []  # the suites before it were on that
     python = environment(suite)
@@ -46,7 +47,7 @@ def environment(lock: str) -> str:
     """
     for python in (sys.executable, *pythons("3.13"), *pythons("3.12"), *pythons("3.11")):
         found = version(python)
-        if found == (3, 13) or (lock == "old-cdk" and (3, 10) <= found <= (3, 13)):
+        if found == (3, 13) or (lock in OLD_CDKS and (3, 10) <= found <= (3, 13)):
             subprocess.run([python, "requirements/install.py", lock], cwd=ROOT, check=True)
             return str(ROOT / FOLDERS[lock] / "bin" / "python")
     return ""

@@ -16,7 +16,8 @@ ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 LOCKS = {  # name of a lock: its environment, the newest Python, what it holds, about how many MB
     "sync": (".venv", NEWEST, "the connector, the sandbox, and dlt with DuckDB", 700),
     "dev": (".venv", NEWEST, "what the tests need", 900),
-    "old-cdk": (".venv-old-cdk", (3, 13), "airbyte-cdk 7.23.8 for the tests", 500),
+    "old-cdk": (".venv-old-cdk", (3, 13), "airbyte-cdk 7.10.0 for the tests", 500),
+    "cloud-cdk": (".venv-cloud-cdk", (3, 13), "airbyte-cdk 7.23.8 for the tests", 500),
     "python313": (".venv-313", (3, 13), "the tests' packages for Python 3.13", 900),
     "pyairbyte": (".venv-pyairbyte", (3, 12), "PyAirbyte", 1000),
     "quickhouse": (".venv-quickhouse", NEWEST, "quickhouse, which the benchmark compares with", 100),

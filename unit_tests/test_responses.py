@@ -213,7 +213,7 @@ def test_given_a_record_nested_too_deep_for_python_when_read_then_the_read_fails
     output = read_events(config(slice_days=3650), [{"text": text % ("[" * depth + "]" * depth)}])
 
     assert first_error(output)[0] == "system_error"
-    assert "stream events" in first_error(output)[1]
+    assert rows(output) == []
 
 
 @pytest.mark.parametrize("between", [200, 409, None])
