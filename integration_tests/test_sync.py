@@ -7,6 +7,7 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from datetime import date, timezone
 from pathlib import Path
 from typing import Any
@@ -214,6 +215,19 @@ def test_the_demo_account_lands_and_the_views_answer_what_it_holds(tmp_path: Pat
         assert {device for (device,) in devices} == {e["profile"]["objectId"] for e in events}
         messages = connection.sql("SELECT message_id FROM message_performance").fetchall()
         assert len(messages) == len(tables.truth("message_reports", account, first=days[0], last=days[1]))
+
+
+def test_given_a_file_of_another_account_when_synced_then_it_is_refused_and_stays_as_it_is(tmp_path: Path) -> None:
+    with Sandbox(ACCOUNT) as sandbox:
+        assert sync(tmp_path, config(sandbox), "--streams", "profiles", "message_reports")[0] == 0
+        before = rows(tmp_path, "profiles")
+        sandbox.account = replace(ACCOUNT, account_id="SBX-765-4321")
+        code, _, errors = sync(tmp_path, config(sandbox), "--streams", "profiles")
+
+    assert code == 1
+    assert f"holds the rows of account {ACCOUNT.account_id}. Choose another file with --database." in errors
+    assert len(errors.splitlines()) == 1
+    assert rows(tmp_path, "profiles") == before
 
 
 @pytest.mark.parametrize(

@@ -115,6 +115,7 @@ def sync(config: Json, database: Path, names: list[str], full_refresh: bool, com
     """Reads the named streams, or all of them, into `database`, and prints a report."""
     with contextlib.ExitStack() as stack:
         landing = opened(database)
+        refuse_another_account(landing, config)
         connector = Connector(Path(stack.enter_context(tempfile.TemporaryDirectory())), config)
         print("Checking the connection", flush=True)
         with ThreadPoolExecutor(1) as pool:
@@ -127,6 +128,17 @@ def sync(config: Json, database: Path, names: list[str], full_refresh: bool, com
         finally:
             progress.end()
         report(landing, streams, progress, config)
+
+
+def refuse_another_account(landing: Landing, config: Json) -> None:
+    """Raises SyncError if the file has rows of another account: both have the keys of the same users."""
+    for state in landing.states().values():
+        for entry in state["stream"]["stream_state"].get("states", ()):
+            account = entry["partition"].get("account_id", config.get("account_id"))
+            if account != config.get("account_id"):
+                raise SyncError(
+                    f"{landing.database} holds the rows of account {account}. Choose another file with --database."
+                )
 
 
 def opened(database: Path) -> Landing:

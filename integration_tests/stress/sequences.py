@@ -39,12 +39,13 @@ PERSONAL = ("@example.com", "token-", "+9198")  # of records; nowhere else
 
 STREAMS = (
     *(("events",), ("profiles",), ("profiles", "events"), ("message_reports",)),
-    ("profiles", "events", "message_reports", "daily_event_counts"),
+    ("profiles", "events", "message_reports", "campaigns", "daily_event_counts"),
 )
 KEYS = {  # of each stream, and its cursor
     "events": (("event_id",), "date"),
     "profiles": (("profile_id",), "active_through"),
     "message_reports": (("message_id",), "date"),
+    "campaigns": (("id",), "synced_on"),
     "daily_event_counts": (("event_name", "date"), "date"),
 }
 
