@@ -113,15 +113,17 @@ def any_account(original: Function) -> Function:
 
 
 def all_refused_raises_late(original: Function) -> Function:
-    """An error of get_stream_state, which the CDK's main thread calls, is an error of the whole sync."""
+    """The error comes from get_stream_state, which the CDK's main thread calls, in place of a reading thread."""
 
-    def get_stream_state(self: Any) -> Any:
-        state = original(self)
-        if state and not state["complete"]:
-            raise components.error("CleverTap refuses all events.", "config_error")
-        return state
+    def note(self: Any, name: str, is_allowed: bool) -> None:
+        try:
+            original(self, name, is_allowed)
+        except components.cdk.AirbyteTracedException as error:
+            if "Choose other events" not in str(error.message):
+                raise
+            self.get_stream_state = mock.Mock(side_effect=error)
 
-    return get_stream_state
+    return note
 
 
 def cursor_is_end_of_window(original: Function) -> Function:
@@ -179,7 +181,7 @@ MUTATIONS: dict[str, tuple[Any, str, Callable[[Function], Function]]] = {
     "another account goes on where the other was": (MIGRATION, "migrate", any_account),
     "a report's cursor is the end of its window": (REPORTS, "transform", cursor_is_end_of_window),
     "the first device is the key of a profile": (PROFILES, "transform", first_device_is_key),
-    "all events refused is an error of the main thread": (ROUTER, "get_stream_state", all_refused_raises_late),
+    "all events refused is an error of the main thread": (ROUTER, "note", all_refused_raises_late),
 }  # fmt: skip
 
 

@@ -372,8 +372,9 @@ def _step(
         destination.take(output, output.committed, account_id)
         return
     destination.take(output, len(output.records), account_id)
-    if step.ahead >= 0:  # a clock that is behind ends the range sooner, and so the cursor of profiles
-        yield from destination.stale()
+    if step.ahead < 0:  # a clock that is behind ends the range sooner: the cursor of profiles and campaigns goes back
+        destination.newest = {stream: dict(table) for stream, table in destination.kept.items()}
+    yield from destination.stale()
     if not step.faults:
         yield from _duplicates(output)
     events = list(step.events)
