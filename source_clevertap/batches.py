@@ -4,6 +4,7 @@ Most of the time of a read is what the CDK does for each record after its partit
 string. A batch passes through that as one record, which has the highest cursor value of its records.
 """
 
+import json
 import threading
 import time
 from collections.abc import Iterable, Iterator, Mapping
@@ -61,7 +62,6 @@ class BatchStream:
         return getattr(self._stream, name)
 
     def generate_partitions(self) -> Iterable[Partition]:
-        """Generates the stream's partitions."""
         for partition in self._stream.generate_partitions():
             yield BatchPartition(partition, self._stream.cursor_field, self._room)
 
@@ -81,9 +81,11 @@ class BatchPartition(Partition):
                 data = last.data
                 if None in data.values():  # the CDK omits them, too
                     data = {name: value for name, value in data.items() if value is not None}
-                line = orjson.dumps(data)
-                value = data.get(self._cursor_field)
-                highest = value if isinstance(value, str) and value > highest else highest
+                try:
+                    line = orjson.dumps(data)
+                except TypeError:  # an integer beyond 64 bits, which the CDK prints so, too
+                    line = json.dumps(data).encode()
+                highest = max(highest, str(data.get(self._cursor_field) or ""))
                 now = time.time_ns()
                 started = started if lines else now
                 lines.append(line)

@@ -1,7 +1,6 @@
 """The connector's command: runs spec, check, discover and read with manifest.yaml and components.py."""
 
 import importlib.util
-import io
 import json
 import logging
 import os
@@ -11,7 +10,7 @@ import tempfile
 import urllib.request
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
 import requests
 from airbyte_cdk.entrypoint import AirbyteEntrypoint
@@ -141,7 +140,7 @@ def print_lines(lines: bytes) -> None:
     """Prints lines after the content of the CDK's buffer, which contains its logs."""
     with PRINT_BUFFER.lock:
         PRINT_BUFFER.flush()
-        stdout = cast("io.TextIOWrapper", sys.__stdout__)
+        stdout: Any = sys.__stdout__
         stdout.flush()
         stdout.buffer.write(lines)
         stdout.buffer.flush()
@@ -168,12 +167,11 @@ def run() -> None:
     """Runs the command with its arguments."""
     init_uncaught_exception_handler(init_logger("airbyte"))
     check_environment()
-    args = sys.argv[1:]
-    source = create_source(args)
+    source = create_source(sys.argv[1:])
     entrypoint = Entrypoint(source, print_lines)
     try:
         with PRINT_BUFFER:
-            for message in entrypoint.run(entrypoint.parse_args(args)):
+            for message in entrypoint.run(entrypoint.parse_args(sys.argv[1:])):
                 print_lines(f"{message}\n".encode())
     finally:
         source.room.close()

@@ -76,6 +76,10 @@ def test_given_records_without_a_cursor_value_when_read_then_they_come(cursor_fi
     assert keys == {Batch}
 
 
+def test_given_an_integer_beyond_64_bits_when_read_then_it_is_printed_as_it_is() -> None:
+    assert printed(BatchPartition(Rows({"key": 2**70}), None, Room(IN_QUEUE)).read()) == [{"key": 2**70}]
+
+
 def test_given_a_batch_when_memory_is_watched_then_it_counts_as_its_records() -> None:
     looked: list[int] = []
     monitor = BatchMemoryMonitor(SimpleNamespace(check_memory_usage=lambda: looked.append(1)))
