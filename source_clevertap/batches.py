@@ -85,7 +85,7 @@ class BatchPartition(Partition):
                     line = orjson.dumps(data)
                 except TypeError:  # an integer beyond 64 bits, which the CDK prints so, too
                     line = json.dumps(data).encode()
-                highest = max(highest, str(data.get(self._cursor_field) or ""))
+                highest = max(highest, data.get(self._cursor_field) or "")
                 now = time.time_ns()
                 started = started if lines else now
                 lines.append(line)
