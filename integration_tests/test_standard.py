@@ -1,5 +1,6 @@
 """Airbyte's standard connector tests, as `airbyte-cdk connector test`, against the sandbox."""
 
+import importlib.metadata
 import json
 import shutil
 import subprocess
@@ -7,7 +8,6 @@ import sys
 from pathlib import Path
 
 import pytest
-from airbyte_cdk.test import standard_tests
 
 from integration_tests.helpers.connector import ROOT
 from source_clevertap.sandbox import Account, Sandbox
@@ -28,7 +28,7 @@ def test_standard_connector_tests_pass(tmp_path: Path) -> None:
         shutil.copy(path, connector / "integration_tests")
     command = [str(Path(sys.executable).with_name("airbyte-cdk")), "connector", "test", "."]
     options = ["-rs", "-m", "not image_tests"]
-    if hasattr(standard_tests, "DiscoveredCatalogWarning"):  # not in older CDKs
+    if importlib.metadata.version("airbyte-cdk") not in ("7.10.0", "7.23.8"):  # they have no such warning
         options.append(f"-Werror::{WARNING}")
     with Sandbox(Account(profiles=60)) as sandbox:
         (connector / "secrets" / "config.json").write_text(json.dumps(sandbox.config()))
