@@ -267,6 +267,9 @@ class Destination:
     kept: dict[str, dict[Any, tuple[str, Json]]] = field(default_factory=lambda: {stream: {} for stream in KEYS})
     newest: dict[str, dict[Any, tuple[str, Json]]] = field(default_factory=lambda: {stream: {} for stream in KEYS})
     state: dict[str, Json] = field(default_factory=dict)
+    wrong_clock: bool = (
+        False  # of the machine, in a sync so far: today, the cursor of profiles and campaigns, goes back
+    )
 
     def take(self, output: Output, certain: int, account: str = "") -> None:
         """The first `certain` records and the states of a sync."""
@@ -346,6 +349,7 @@ def _step(
     after = datetime.fromtimestamp(sandbox.now(), timezone.utc) + timedelta(seconds=1)
     seen = before + timedelta(hours=min(step.ahead, 0))  # a clock that is behind ends the range sooner
 
+    destination.wrong_clock |= step.ahead != 0
     found.syncs += 1
     found.failed += bool(output.exit_code)
     found.rows += len(output.records)
@@ -372,9 +376,8 @@ def _step(
         destination.take(output, output.committed, account_id)
         return
     destination.take(output, len(output.records), account_id)
-    if step.ahead < 0:  # a clock that is behind ends the range sooner: the cursor of profiles and campaigns goes back
-        destination.newest = {stream: dict(table) for stream, table in destination.kept.items()}
-    yield from destination.stale()
+    if not destination.wrong_clock:
+        yield from destination.stale()
     if not step.faults:
         yield from _duplicates(output)
     events = list(step.events)
