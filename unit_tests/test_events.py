@@ -112,6 +112,7 @@ def test_given_a_record_when_read_then_it_is_as_sent_and_has_what_it_lacked(read
         (20180217225959, "America/Sao_Paulo", "2018-02-18T00:59:59Z"),  # back an hour at midnight
         (20180217233000, "America/Sao_Paulo", "2018-02-18T01:30:00Z"),
         (20180218000000, "America/Sao_Paulo", "2018-02-18T03:00:00Z"),
+        (20250330021708, "Europe/Berlin", "2025-03-30T01:17:08Z"),  # skipped: by the clocks before
         (20181103235959, "America/Sao_Paulo", "2018-11-04T02:59:59Z"),  # on an hour at midnight
         (20181104010000, "America/Sao_Paulo", "2018-11-04T03:00:00Z"),
         (20991231235959, "UTC", "2099-12-31T23:59:59Z"),

@@ -237,9 +237,9 @@ class Account:
         if record["ts"] in UNREADABLE:
             moment = None
         elif self._runs_ahead(number):
-            moment = self._of_local(datetime.strptime(str(record["ts"]), "%Y%m%d%H%M%S"))
+            moment = self.of_local(datetime.strptime(str(record["ts"]), "%Y%m%d%H%M%S"))
         elif moment:
-            moment = self._of_local(self._local(moment))
+            moment = self.of_local(self._local(moment))
         ts = None if record["ts"] is None else str(record["ts"])
         record = {**record, "profile": with_text_ids(record["profile"]), "ts": ts}
         return {"time": moment and moment.strftime("%Y-%m-%dT%H:%M:%SZ"), "record": record}
@@ -262,11 +262,12 @@ class Account:
     def _local(self, moment: datetime) -> datetime:
         return moment.astimezone(pytz.timezone(self.timezone)).replace(tzinfo=None)
 
-    def _of_local(self, local: datetime) -> datetime:
-        """Converts a local time to UTC. If it occurs twice, the first one counts."""
+    def of_local(self, local: datetime) -> datetime:
+        """Converts a local time to UTC. The first counts of two; one that clocks skip counts by the clocks before."""
         zone = pytz.timezone(self.timezone)
         instants = {zone.localize(local, is_dst=dst).astimezone(timezone.utc) for dst in (True, False)}
-        return min(instants)
+        real = [instant for instant in instants if instant.astimezone(zone).replace(tzinfo=None) == local]
+        return min(real) if real else max(instants)
 
     def _runs_ahead(self, number: int) -> bool:
         return self._original(number) % 97 == 5

@@ -5,12 +5,10 @@ As in account.py, the same account gives the same records on any machine.
 
 from collections import Counter
 from collections.abc import Iterable
-from datetime import date, datetime, timedelta, timezone
+from datetime import date, datetime, timedelta
 from functools import lru_cache
 from random import Random
 from typing import Any
-
-import pytz
 
 from source_clevertap.sandbox.account import (
     ALL_FLAGS,
@@ -120,11 +118,9 @@ def messages(account: Account, first: int, last: int, now: datetime) -> list[Row
 
 def message_times(account: Account, rows: Iterable[Row]) -> dict[int, str]:
     """The start of each message in UTC, by its id."""
-    zone = pytz.timezone(account.timezone)
     times = {}
     for row in rows:
-        local = datetime.strptime(row["start_date"], "%d %b, %Y %H:%M:%S")
-        moment = zone.localize(local, is_dst=True).astimezone(timezone.utc)
+        moment = account.of_local(datetime.strptime(row["start_date"], "%d %b, %Y %H:%M:%S"))
         times[row["message id"]] = f"{moment:%Y-%m-%dT%H:%M:%SZ}"
     return times
 
