@@ -154,7 +154,7 @@ class EventPartitionRouter(ListPartitionRouter):
     def is_refused(self, name: str) -> bool:
         return self._allowed.get(name) is False
 
-    def note(self, name: str, is_allowed: bool) -> None:
+    def note_answer(self, name: str, is_allowed: bool) -> None:
         """Keeps whether CleverTap allows an event. The last one warns of refused ones; config_error if all are."""
         with self._lock:
             is_new = name not in self._allowed
@@ -185,7 +185,7 @@ class EventPartitionRouter(ListPartitionRouter):
 class TwoStepRequester:
     """Creates an export or a count by POST (`create_requester`) and reads its pages by GET, with a cursor or req_id.
 
-    These expire after hours: the window is then split, down to a day, and records come again with the same keys; if it
+    These expire after hours: the window is then split in halves, and records come again with the same keys; if it
     cannot be split, it is a transient_error. A cursor that comes twice (there would be no end) is a system_error.
     Returns None for an event that CleverTap refuses. Puts stream, event and dates in front of any error.
     filters_setting: the setting whose JSON is added to the POST. cursor_expired, cursor_repeated: messages.
@@ -231,7 +231,7 @@ class TwoStepRequester:
         filters = json.loads(self.config.get(self.filters_setting) or "{}")
         response = self.create_requester.send_request(request_body_json=filters, **request)
         if response is not None:
-            router.note(event, not decode_body(response).get("error"))  # the action IGNORE returns it
+            router.note_answer(event, not decode_body(response).get("error"))  # the action IGNORE returns it
         return response
 
     def _read_page(self, token: Mapping[str, Any], request: Json) -> requests.Response | None:
@@ -311,7 +311,7 @@ class CleverTapErrorHandler(DefaultErrorHandler):
         if str(page.get("code")) in ("1", "2"):  # throttled or not ready, whatever the status says
             return False
         rows, status = page.get(self.records_key), page.get("status")
-        is_export, waits = self.page_parameter == "cursor", self.page_parameter == "req_id" and creates
+        is_export, is_count = self.page_parameter == "cursor", self.page_parameter == "req_id"
         if rows is not None and not isinstance(rows, list if self.records_type == "list" else dict):
             return False
         cursors = [page.get("next_cursor"), page.get("cursor")]
@@ -324,7 +324,7 @@ class CleverTapErrorHandler(DefaultErrorHandler):
             if any(isinstance(v, list) or (isinstance(v, str) and len(v) > 200) for v in unknown):
                 return False
         if status == "partial":
-            return any(cursors) if is_export else waits and bool(page.get("req_id"))
+            return any(cursors) if is_export else is_count and creates and bool(page.get("req_id"))
         if is_export:
             return status == "success" and (any(cursors) or not creates)
         if status is None and self.records_type == "list":  # events, properties and content blocks
@@ -466,10 +466,10 @@ class EventTransformation(cdk.RecordTransformation):
             export.window, export.digests = stream_slice, defaultdict(partial(array, "Q"))
         short = int.from_bytes(digest[:8], "big")
         same = export.digests[short >> 48]
-        number_of_it = same.count(short)
+        repeats = same.count(short)
         same.append(short)
         record["date"], record["event_time"] = read_time(ts, self._zone, stream_slice)
-        record["event_id"] = digest.hex() + (f"-{number_of_it}" if number_of_it else "")
+        record["event_id"] = digest.hex() + (f"-{repeats}" if repeats else "")
         record["event_name"] = event
         record["ts"] = str(ts) if isinstance(ts, (int, float)) else ts
         record["object_id"] = device
@@ -562,9 +562,9 @@ class PartitionStateMigration(StateMigration):
             if through > now + timedelta(2):  # time zones and clocks differ by less
                 raise ValueError(f"{through} is in the future")
             through = min(through, now)
-            is_read = event in names or (event and self.config.get("all_events") is True)
-            is_same = partition["account_id"] == self.config["account_id"]
-            if partition["start_date"] <= start <= int(f"{through:%Y%m%d}") and is_same and is_read:
+            is_chosen = event in names or (event and self.config.get("all_events") is True)
+            is_account = partition["account_id"] == self.config["account_id"]
+            if partition["start_date"] <= start <= int(f"{through:%Y%m%d}") and is_chosen and is_account:
                 states.append({"partition": {**partition, "start_date": start}, "cursor": {field_name: str(through)}})
                 kept |= {event: complete[event]} if event in complete else {}
         return {"use_global_cursor": False, "states": states, "parent_state": {"complete": kept}}

@@ -10,7 +10,6 @@ from unit_tests.conftest import Read, first_error, rows
 from unit_tests.mock_server.response_builder import Answer, fail
 from unit_tests.mock_server.tables import (
     bodies,
-    logged,
     report,
     reports,
     settings,
@@ -84,4 +83,3 @@ def test_given_a_report_that_fails_otherwise_when_read_then_it_says_so(
     assert first_error(output)[0] == kind
     assert first_error(output)[1].startswith("Stream campaign_reports, id 10: ")
     assert words in first_error(output)[1]
-    assert logged(output, "no report") == []

@@ -3,6 +3,7 @@
 import json
 from typing import Any
 
+import freezegun
 import pytest
 import requests_mock
 
@@ -12,6 +13,7 @@ from unit_tests.mock_server.response_builder import Answer, fail, moved
 from unit_tests.mock_server.tables import (
     REQUESTS,
     STREAMS,
+    TODAY,
     WHOLE,
     answers_of,
     partial,
@@ -23,6 +25,7 @@ from unit_tests.mock_server.tables import (
 pytestmark = pytest.mark.cdk
 
 
+@freezegun.freeze_time(TODAY, tick=True)
 @pytest.mark.parametrize("stream", STREAMS)
 def test_given_a_whole_answer_when_read_then_its_rows_come(
     read_table: Read, clevertap: requests_mock.Mocker, stream: str
@@ -117,6 +120,7 @@ def test_given_half_an_answer_when_read_then_it_fails_as_transient(
     assert rows(output) == []
 
 
+@freezegun.freeze_time(TODAY, tick=True)
 @pytest.mark.parametrize("stream", STREAMS)
 def test_given_passing_faults_when_read_then_its_rows_come_once(
     read_table: Read, waits: list[float], stream: str

@@ -26,7 +26,7 @@ FULL = {
     "events": 5_000_000, "mutations": 600,
 }  # fmt: skip
 SHARE = {
-    "sequences": 300, "bodies": 5000, "kills": 8, "addresses": 5000, "texts": 100, "days": 60,
+    "sequences": 700, "bodies": 5000, "kills": 8, "addresses": 5000, "texts": 100, "days": 60,
     "events": 100_000, "mutations": 0,
 }  # fmt: skip
 
