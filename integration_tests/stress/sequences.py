@@ -267,9 +267,7 @@ class Destination:
     kept: dict[str, dict[Any, tuple[str, Json]]] = field(default_factory=lambda: {stream: {} for stream in KEYS})
     newest: dict[str, dict[Any, tuple[str, Json]]] = field(default_factory=lambda: {stream: {} for stream in KEYS})
     state: dict[str, Json] = field(default_factory=dict)
-    wrong_clock: bool = (
-        False  # of the machine, in a sync so far: today, the cursor of profiles and campaigns, goes back
-    )
+    wrong_clock: bool = False  # the machine's went back: so do the cursors of profiles and campaigns, which are its today
 
     def take(self, output: Output, certain: int, account: str = "") -> None:
         """The first `certain` records and the states of a sync."""
@@ -283,8 +281,9 @@ class Destination:
             self.state[state["stream"]["stream_descriptor"]["name"]] = state
 
     def rows(self, stream: str, account: str = "") -> list[Json]:
-        """The records of a table that are of an account."""
-        return [record for of, record in self.kept[stream].values() if of == account]
+        """The records of a table that are of an account; those that were read last, if cursors may have gone back."""
+        tables = self.newest if self.wrong_clock else self.kept
+        return [record for of, record in tables[stream].values() if of == account]
 
     def stale(self) -> Iterator[tuple[str, str]]:
         """Keys of which an older copy is kept. (Of an event by a wrong clock only the window is known, which moves.)"""
