@@ -158,9 +158,9 @@ class Sandbox:
                 return web.Response(status=503)
             if given != (self.account.account_id, secret):
                 return fail("Invalid Credentials", 401, http=401)
-            if self.latency:
-                await asyncio.sleep(self.latency)
+            ready = self._loop.time() + self.latency
             answer = await handler(request)
+            await asyncio.sleep(ready - self._loop.time())  # what is left: a full page takes time to make
             if self.change and isinstance(answer, web.Response) and answer.body:
                 changed = self.change(recorded, orjson.loads(bytes(answer.body)))  # type: ignore[arg-type]
                 if changed is not None:
