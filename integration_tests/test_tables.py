@@ -54,6 +54,7 @@ def test_all_streams_come_in_one_sync_three_requests_at_a_time() -> None:
         output = run("read", config(sandbox), streams=("profiles", "events", *STREAMS))
 
     assert output.exit_code == 0, output.error
+    assert not told(output)
     for stream in STREAMS:
         assert keyed(stream, output.by_stream[stream]) == truth(stream, ACCOUNT), stream
     assert len(output.profiles) == 60

@@ -19,8 +19,11 @@ HEADER = """\
 # - gives events that are equal in device, second and properties the same event_id;
 # - does not detect a repeated cursor, or records and cursors under another name;
 # - follows redirects, which receive the passcode;
+# - does not wait in a test read of the Builder: a page that is "still in progress" fails it, and no stock component can
+#   ask for it again there;
+# - prints half a surrogate pair as it came, which strict JSON readers refuse;
 # - retries a request for ten minutes at most, creates an export with an expired cursor once more, splits
-#   no windows, and returns system_error if it gives up, ;
+#   no windows, and returns system_error if it gives up;
 # - is several times slower.
 """
 

@@ -122,6 +122,20 @@ def test_given_a_time_zone_when_opening_then_the_range_ends_at_its_today_or_befo
     assert sent_body(clevertap) == {"event_name": "App Launched", "from": 20220101, "to": sent}
 
 
+def test_given_what_the_forms_send_for_empty_fields_when_read_then_they_are_absent(
+    read_profiles: Read, clevertap: requests_mock.Mocker
+) -> None:
+    numbers = ("end_date", "lookback_days", "slice_days", "max_wait_minutes")
+    sent = {**config(region="in1"), **dict.fromkeys(numbers), "pii_mode": "", "timezone": "", "pii_fields": []}
+
+    with freezegun.freeze_time("2026-02-10", tick=True):
+        output = read_profiles(sent, [page(profile(1))])
+
+    assert not output.errors
+    assert len(rows(output)) == 1
+    assert sent_body(clevertap)["to"] == 20260210
+
+
 # What the spec refuses, in the words of the CDK.
 REFUSED_BY_SPEC: list[dict[str, Any]] = [
     *({"account_id": value} for value in ("", 12, "ABC ", None)),

@@ -4,6 +4,7 @@ import json
 import re
 import sys
 from datetime import datetime, timedelta
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -104,6 +105,63 @@ def test_given_nul_when_read_then_it_is_replaced_and_letters_that_look_like_it_s
 
     assert row["event_props"] == {"a\ufffdb": "c\ufffd", "literal": r"\u0000", "half": "\ufffd"}
     assert row["profile"]["name"] == "x\ufffd"
+
+
+@pytest.mark.parametrize(
+    ("sent", "came"),
+    [
+        (b'"caf\xe9"', "caf\ufffd"),  # Latin-1
+        (b'"\xe2\x82"', "\ufffd"),  # half a character
+        (b'"a\nb\tc"', "a\nb\tc"),
+        (b"NaN", None),
+        (b"[Infinity, -Infinity, 1]", [None, None, 1]),
+    ],
+)
+def test_given_bytes_that_are_not_json_in_a_whole_page_when_read_then_every_row_comes(
+    read_events: Read, waits: list[float], sent: bytes, came: Any
+) -> None:
+    texts = (b'{"profile": {}, "ts": %d, "event_props": {"a": %b}}' % (ts, sent) for ts in (1, 2))
+
+    output = read_events(config(**DAY), [{"content": b'{"status": "success", "records": [%b]}' % b", ".join(texts)}])
+
+    assert [row["event_props"] for row in rows(output)] == [{"a": came}] * 2 if came is not None else [{}] * 2
+    assert not waits
+
+
+@pytest.mark.parametrize("record", [None, "text", 7, True, [{}]])
+@pytest.mark.parametrize("stream", ["profiles", "events", "campaigns"])
+def test_given_a_record_that_is_no_object_when_read_then_the_error_names_its_position(
+    read_stream: Read, read_table: Read, stream: str, record: Any
+) -> None:
+    if stream == "campaigns":
+        output = read_table(stream, [{"json": {"status": "success", "targets": [{"id": 1}, record]}}], settings())
+        where = "Stream campaigns, from 20220101, to "
+    else:
+        output = read_stream(stream, config(**DAY), [page(event(), record)])
+        where = f"Stream {stream}, event 'App Launched', 2022-11-19 to 2022-11-19: "
+
+    kind, message = first_error(output)
+    assert kind == "system_error"
+    assert message.startswith(where)
+    assert "Record 1 of a response is not an object" in message
+    assert "text" not in message
+
+
+def test_given_a_response_of_which_a_byte_comes_each_second_when_read_then_reading_ends_after_15_minutes(
+    monkeypatch: pytest.MonkeyPatch, components: Any
+) -> None:
+    now = [0.0]
+    response = requests.Response()
+
+    def read1(*_: Any, **__: Any) -> bytes:
+        now[0] += 1
+        return b" "
+
+    response.raw = SimpleNamespace(read1=read1, close=list, release_conn=list)
+    monkeypatch.setattr("time.monotonic", lambda: now[0])
+
+    assert components.decode_body(response) == {"error": None}
+    assert now == [900]
 
 
 @pytest.mark.parametrize("stream", ["profiles", "events"])
