@@ -19,11 +19,9 @@ HEADER = """\
 # - gives events that are equal in device, second and properties the same event_id;
 # - does not detect a repeated cursor, or records and cursors under another name;
 # - follows redirects, which receive the passcode;
-# - does not wait in a test read of the Builder: a page that is "still in progress" fails it, and no stock component can
-#   ask for it again there;
-# - prints half a surrogate pair as it came, which strict JSON readers refuse;
-# - retries a request for ten minutes at most, creates an export with an expired cursor once more, splits
-#   no windows, and returns system_error if it gives up;
+# - fails in a test read while a page is "still in progress", because no stock component asks again there;
+# - prints half a surrogate pair as it came, which strict JSON readers refuse; splits no windows;
+# - retries a request for ten minutes, an export with an expired cursor once, and then returns system_error;
 # - is several times slower.
 """
 
@@ -48,8 +46,8 @@ def derive() -> str:
     manifest = merge(base, yaml.safe_load((FOLDER / "overlay.yaml").read_text()))
     definitions = manifest["definitions"]
     known = base["definitions"]["error_handler"]["response_filters"]
-    # The faults of the network, and all_events, are known to CleverTapErrorHandler alone.
-    known = [each for each in known if not {"fault", "all_events"} & set(each.get("predicate", "").split("'"))]
+    # The faults of the network, all_events and positions are known to CleverTapErrorHandler alone.
+    known = [each for each in known if not {"fault", "all_events", "position"} & set(each.get("predicate", "").split("'"))]
     for name, stream in definitions["streams"].items():  # without custom transformations
         steps = stream.get("transformations", ())
         stream["transformations"] = [t for t in steps if t.keys().isdisjoint(("$ref", "class_name"))]
