@@ -47,7 +47,7 @@ def derive() -> str:
     definitions = manifest["definitions"]
     known = base["definitions"]["error_handler"]["response_filters"]
     # The faults of the network, all_events and positions are known to CleverTapErrorHandler alone.
-    known = [each for each in known if not {"fault", "all_events", "position"} & set(each.get("predicate", "").split("'"))]
+    known = [f for f in known if not {"fault", "all_events", "position"} & set(f.get("predicate", "").split("'"))]
     for name, stream in definitions["streams"].items():  # without custom transformations
         steps = stream.get("transformations", ())
         stream["transformations"] = [t for t in steps if t.keys().isdisjoint(("$ref", "class_name"))]

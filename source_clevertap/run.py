@@ -1,5 +1,6 @@
 """The connector's command: runs spec, check, discover and read with manifest.yaml and components.py."""
 
+import difflib
 import importlib.util
 import json
 import logging
@@ -12,6 +13,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
+import jsonschema  # type: ignore[import-untyped]
 import requests
 from airbyte_cdk.entrypoint import AirbyteEntrypoint
 from airbyte_cdk.exception_handler import init_uncaught_exception_handler
@@ -109,7 +111,8 @@ class Entrypoint(AirbyteEntrypoint):
     def __init__(self, source: SourceClevertap, write: Callable[[bytes], Any]) -> None:
         super().__init__(source)
         self._write, self._room = write, source.room
-        self.logger.addFilter(is_right)
+        # "Read 3 records" in the CDK's log counts batches. States hold the numbers.
+        self.logger.addFilter(lambda line: line.funcName != "_on_stream_is_done" or "Read " not in str(line.msg))
         self._memory_monitor: Any = batches.BatchMemoryMonitor(getattr(self, "_memory_monitor", None))
 
     def read(self, *args: Any) -> Iterable[AirbyteMessage]:
@@ -123,17 +126,23 @@ class Entrypoint(AirbyteEntrypoint):
                 yield message
 
     @staticmethod
+    def validate_connection(source_spec: Any, config: Any) -> None:
+        """Warns of unknown settings. Raises config_error for a wrong one, and names it, which the CDK does not."""
+        spec = source_spec.connectionSpecification
+        for name in sorted(config.keys() - spec["properties"].keys() - {"api_url"}):  # which the manifest adds
+            (nearest,) = difflib.get_close_matches(name, spec["properties"], 1, 0)
+            logging.getLogger("airbyte").warning(f"There is no setting {name}: it has no effect. Is it {nearest}?")
+        if wrong := jsonschema.exceptions.best_match(jsonschema.Draft7Validator(spec).iter_errors(config)):
+            where = "".join(f"{step}: " for step in wrong.path)
+            raise config_error(f"Config validation error: {where}{wrong.message}")
+
+    @staticmethod
     def handle_record_counts(message: AirbyteMessage, stream_message_count: Any) -> AirbyteMessage:
         """Counts the records of a batch, and leaves other messages to the CDK."""
         if (batch := batches.batch_of(message)) and message.record:
             stream_message_count[HashableStreamDescriptor(name=message.record.stream)] += batch.count
             return message
         return AirbyteEntrypoint.handle_record_counts(message, stream_message_count)
-
-
-def is_right(record: logging.LogRecord) -> bool:
-    """Whether a line of the CDK's log is right: its "Read 3 records" counts batches. States hold the numbers."""
-    return record.funcName != "_on_stream_is_done" or not str(record.msg).startswith("Read ")
 
 
 def print_lines(lines: bytes) -> None:

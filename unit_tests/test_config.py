@@ -1,7 +1,9 @@
 """The settings: what each does to the requests, and how `check` refuses a bad one."""
 
 import json
+from contextlib import suppress
 from datetime import datetime, timezone
+from pathlib import Path
 from typing import Any
 
 import freezegun
@@ -10,7 +12,7 @@ import requests_mock
 from airbyte_cdk.models import Status
 from airbyte_cdk.utils.traced_exception import AirbyteTracedException
 
-from source_clevertap.run import SourceClevertap
+from source_clevertap.run import Entrypoint, SourceClevertap, create_source
 from unit_tests.conftest import Read, first_error, rows
 from unit_tests.mock_server.config import config
 from unit_tests.mock_server.response_builder import empty, fail, opened, page, profile
@@ -134,6 +136,25 @@ def test_given_what_the_forms_send_for_empty_fields_when_read_then_they_are_abse
     assert not output.errors
     assert len(rows(output)) == 1
     assert sent_body(clevertap)["to"] == 20260210
+
+
+@pytest.mark.parametrize("command", ["check", "read"])
+def test_given_settings_that_do_not_exist_when_used_then_a_warning_names_them_and_the_nearest(
+    command: str, caplog: pytest.LogCaptureFixture, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    (tmp_path / "config.json").write_text(json.dumps(config(piimode="drop", end_dat=20220101, start_date="2026-01-01")))
+    (tmp_path / "catalog.json").write_text(json.dumps({"streams": []}))
+    args = [command, "--config", str(tmp_path / "config.json")]
+    args += ["--catalog", str(tmp_path / "catalog.json")] if command == "read" else []
+    entrypoint = Entrypoint(create_source(args), print)
+
+    with suppress(AirbyteTracedException):  # of read
+        print(*entrypoint.run(entrypoint.parse_args(args)))
+
+    told = capsys.readouterr().out + caplog.text
+    assert "There is no setting end_dat: it has no effect. Is it end_date?" in told
+    assert "There is no setting piimode: it has no effect. Is it pii_mode?" in told
+    assert command == "read" or "Config validation error: start_date: '2026-01-01' is not of type 'integer'" in told
 
 
 # What the spec refuses, in the words of the CDK.

@@ -267,7 +267,9 @@ class Destination:
     kept: dict[str, dict[Any, tuple[str, Json]]] = field(default_factory=lambda: {stream: {} for stream in KEYS})
     newest: dict[str, dict[Any, tuple[str, Json]]] = field(default_factory=lambda: {stream: {} for stream in KEYS})
     state: dict[str, Json] = field(default_factory=dict)
-    wrong_clock: bool = False  # the machine's went back: so do the cursors of profiles and campaigns, which are its today
+    wrong_clock: bool = (
+        False  # the machine's went back: so do the cursors of profiles and campaigns, which are its today
+    )
 
     def take(self, output: Output, certain: int, account: str = "") -> None:
         """The first `certain` records and the states of a sync."""
