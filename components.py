@@ -88,7 +88,7 @@ def clean(value: Any) -> Any:
         value[:] = map(clean, value)
     elif isinstance(value, dict):
         for name in list(value):
-            value[clean(name)] = clean(value.pop(name))
+            value[clean(name)] = clean(value[name] if clean(name) == name else value.pop(name))
     return ODD.sub(REPLACEMENT, value) if isinstance(value, str) else value
 
 

@@ -18,13 +18,16 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+import orjson
 import yaml
+from aiohttp import web
 from airbyte_cdk.sources.types import StreamSlice
 
 from benchmarks.measure import BIN, IMAGE, MILLION, ROOT, Run, measure, sandbox, stats
 from benchmarks.stock import stock_manifest
+from integration_tests.helpers.connector import catalog
 from source_clevertap.run import COMPONENTS_MODULE, register_components
-from source_clevertap.sandbox import Account
+from source_clevertap.sandbox import Account, Sandbox
 from source_clevertap.sandbox.account import EVENTS, Flags
 
 HERE = Path(__file__).parent
@@ -190,6 +193,36 @@ def memory(args: argparse.Namespace) -> None:
             print(f"{stalled.records:9,} {stalled.memory:5.0f} MB, read by nobody for a minute", flush=True)
 
 
+def odd_values(args: argparse.Namespace) -> None:
+    """Prints the peak memory of three exports with pages of 30 MB that have one odd value each."""
+    print("\nPeak memory, three exports with pages of 30 MB (600 numbers a profile), one value on each page:")
+    numbers = {f"n{n}": 10 + n % 90 for n in range(600)}
+    odd = {
+        "not odd": b"1", "NUL": rb'"\u0000"', "half a surrogate pair": rb'"\ud83d"', "beyond 64 bits": b"1" * 21,
+        "not UTF-8": b'"\xe9"', "not UTF-8, among emojis": '"\U0001f600"'.encode() + b',"o":"\xe9"',
+    }  # fmt: skip
+    for name, value in odd.items():
+
+        def change(request: Any, page: Any, value: bytes = value) -> web.Response | None:
+            for record in page.get("records", ()):
+                record["profileData"] = numbers
+            if page.get("records"):
+                page["records"][0]["odd"] = "ODD"
+            return web.Response(body=orjson.dumps(page).replace(b'"ODD"', value), content_type="application/json")
+
+        with Sandbox(Account(profiles=70_000), change=change) as running, tempfile.TemporaryDirectory() as folder:
+            files = {
+                "config": running.config(profile_event_names=["2024", "True", "None"]),
+                "catalog": catalog("profiles"),
+            }
+            options = []
+            for file, content in files.items():
+                Path(folder, file).write_text(json.dumps(content))
+                options += [f"--{file}", str(Path(folder, file))]
+            run = measure([*US, *options], 30_000, **IMAGE)
+        print(f"{name:25} {run.memory:5.0f} MB {run.seconds:6.1f} s", flush=True)
+
+
 def soak(args: argparse.Namespace) -> None:
     """Prints the speed of each million of five million profiles."""
     profiles = next(n for n in range(10**6, 10**7, 10**4) if _raised(n) >= 5 * MILLION)
@@ -260,6 +293,7 @@ PARTS: dict[str, Callable[[argparse.Namespace], None]] = {
     **{name: partial(rates, scenario) for name, scenario in SCENARIOS.items()},
     "flight": in_flight,
     "memory": memory,
+    "odd": odd_values,
     "soak": soak,
     "sparse": next_to_nothing,
     "duplicates": duplicates,
@@ -274,7 +308,7 @@ def main() -> None:
     args = parser.parse_args()
     if unknown := set(args.parts) - set(PARTS):
         parser.error(f"there is no part {', '.join(sorted(unknown))}")
-    for part in args.parts or ("rates", "flight", "memory", "soak", "sparse", "duplicates"):
+    for part in args.parts or ("rates", "flight", "memory", "odd", "soak", "sparse", "duplicates"):
         PARTS[part](args)
 
 
