@@ -4,7 +4,7 @@ BIN := .venv/bin
 INSTALL = @command -v $(PYTHON) >/dev/null || { echo "There is no $(PYTHON). Choose a Python from 3.10 to 3.14: make $@ PYTHON=python3.12"; exit 1; }; \
   $(PYTHON) requirements/install.py
 
-.PHONY: help sync doctor questions test test-all test-slow lint unit integration old-cdk cloud-cdk python313 install faults stress audit \
+.PHONY: help sync doctor questions test test-cdks test-all test-slow lint unit integration old-cdk cloud-cdk python313 install faults stress audit \
   bench docs-test metadata-test image-test no-code lock clean
 
 help: ## this list
@@ -22,16 +22,19 @@ questions: ## run examples/questions.sql on the DuckDB file of make sync
 	$(INSTALL) sync
 	@$(BIN)/python -m source_clevertap.questions $(QUESTIONS)
 
-test: install ## lint, unit and integration tests, the Builder's CDK, Python 3.13: takes some minutes
+test: install ## lint, unit and integration tests: takes some minutes
 	@$(BIN)/python .ci/suites.py
 
-test-all: install ## make test and the slow tests
+test-cdks: install ## the tests for other CDKs (7.10.0 of Airbyte 2.1, 7.23.8 of Cloud) and Python 3.13
+	@$(BIN)/python .ci/suites.py old-cdk cloud-cdk python313
+
+test-all: install ## make test, make test-cdks and the slow tests
 	@$(BIN)/python .ci/suites.py --all
 
 test-slow: install ## only the slow tests
 	@$(BIN)/python .ci/suites.py --slow
 
-lint unit integration old-cdk cloud-cdk python313: install ## one suite of make test
+lint unit integration old-cdk cloud-cdk python313: install ## one suite of make test or make test-cdks
 	@$(BIN)/python .ci/suites.py $@
 
 install: ## create the environment of the tests

@@ -1,7 +1,7 @@
 """Runs the suites of `make test` one after the other, and prints a line for each at the end.
 
-python .ci/suites.py [--all|--slow] [SUITE...]: all of them, or those named. --all: the longer tests,
-too. --slow: these alone.
+python .ci/suites.py [--all|--slow] [SUITE...]: those of a newcomer, or those named. --all: every suite and test.
+--slow: the longer tests alone.
 """
 
 import re
@@ -12,8 +12,9 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
 PYTEST = ["-m", "pytest", "-n", "2"]
-SUITES = ("lint", "unit", "integration", "old-cdk", "python313")
-SLOW = ("integration", "old-cdk", "cloud-cdk")  # those with longer tests
+SUITES = ("lint", "unit", "integration")
+CDKS = ("old-cdk", "cloud-cdk", "python313")  # CI runs them, too
+SLOW = ("integration", "old-cdk")  # those with longer tests
 FOLDERS = {"old-cdk": ".venv-old-cdk", "cloud-cdk": ".venv-cloud-cdk", "python313": ".venv-313"}
 OLD_CDKS = ("old-cdk", "cloud-cdk")  # 7.10.0 and 7.23.8
 # The environments of older CDKs do not have the packages of these.
@@ -32,7 +33,6 @@ def commands(suite: str, tests: str) -> list[list[str]]:
         ]
     if suite in ("unit", "integration"):
         return [[python, *PYTEST, *marked, f"{suite}_tests"]]
-    tests = "" if suite == "cloud-cdk" else tests  # it is no part of `make test`
     cdk = [*PYTEST, "-m", f"cdk and ({tests})" if tests else "cdk", "-o", f"cache_dir=.cache/{suite}"]
     cdk += NOT_ON_OLD_CDK if suite in OLD_CDKS else ["unit_tests"]
     if suite == "python313" and sys.version_info[:2] == (3, 13):
@@ -85,7 +85,7 @@ def main() -> None:
     tests = "" if "--all" in sys.argv else "slow" if "--slow" in sys.argv else "not slow"
     named = [name for name in sys.argv[1:] if not name.startswith("--")]
     told, failed = [], False
-    for name in named or (SLOW if tests == "slow" else SUITES):
+    for name in named or (SLOW if tests == "slow" else SUITES if tests else (*SUITES, *CDKS)):
         print(f"--- {name}", flush=True)
         codes: list[int] = []
         counts: list[str] = []
