@@ -241,10 +241,11 @@ def test_given_duplicates_on_any_pages_when_read_then_each_keeps_its_own_key(rea
 def test_given_a_ts_when_read_then_date_is_its_day_within_the_window(
     read_events: Read, ts: Any, zone: str, date: str
 ) -> None:
-    settings = config(start_date=20221110, end_date=20221130, slice_days=15, timezone=zone)
-    first = rows(read_events(settings, [page(event(ts=ts)), empty()]))
+    settings = config(start_date=20221110, end_date=20221124, slice_days=15, timezone=zone)  # one window
 
-    assert [row["date"] for row in first] == [date]
+    (row,) = rows(read_events(settings, [page(event(ts=ts))]))
+
+    assert row["date"] == date
 
 
 def test_given_records_in_the_opening_answer_when_read_then_they_come_and_duplicates_are_counted_on(
