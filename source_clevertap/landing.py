@@ -1,35 +1,40 @@
-"""Loads the connector's records and states into a DuckDB file with dlt, each primary key once."""
+"""Stores the connector's records and states in a DuckDB file, a table per stream, each primary key once."""
 
+import contextlib
+import fcntl
 import json
-import logging
-import shutil
-from collections.abc import Iterator, Mapping
+from collections import defaultdict
+from collections.abc import Iterator
 from dataclasses import dataclass
+from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
 
-import dlt
 import duckdb
 import pyarrow
 
-SCHEMA = "main"
 Json = dict[str, Any]
 
-# Airbyte's JSON Schema -> dlt's data type, and Arrow's.
-JSON_COLUMN = ("json", pyarrow.string())
-TEXT_COLUMN = ("text", pyarrow.string())
-COLUMNS = {
-    "integer": ("bigint", pyarrow.int64()),
-    "number": ("double", pyarrow.float64()),
-    "boolean": ("bool", pyarrow.bool_()),
-    "string": TEXT_COLUMN,
-    "object": JSON_COLUMN,
-    "array": JSON_COLUMN,
+TIMES = ("TIMESTAMP WITH TIME ZONE", "DATE")
+ARROW = {  # DuckDB's type -> Arrow's
+    "BIGINT": pyarrow.int64(),
+    "DOUBLE": pyarrow.float64(),
+    "BOOLEAN": pyarrow.bool_(),
+    "VARCHAR": pyarrow.string(),
+    "JSON": pyarrow.string(),
+    "TIMESTAMP WITH TIME ZONE": pyarrow.timestamp("us", "UTC"),
+    "DATE": pyarrow.date32(),
 }
-FORMATS = {
-    "date-time": ("timestamp", pyarrow.timestamp("us", "UTC")),
-    "date": ("date", pyarrow.date32()),
-}
+# Airbyte's JSON Schema -> DuckDB's type.
+TYPES = {"integer": "BIGINT", "number": "DOUBLE", "boolean": "BOOLEAN"}
+FORMATS = dict(zip(("date-time", "date"), TIMES, strict=True))
+OWN = {"_unfit": "JSON", "_synced_at": "TIMESTAMP WITH TIME ZONE"}  # columns that we add
+OLDEST_DUCKDB = "v1.0.0"  # that can open the file
+DISK_ERRORS = (duckdb.IOException, duckdb.FatalException)
+
+
+class SyncError(Exception):
+    """The error and what to do about it, in one line."""
 
 
 @dataclass
@@ -38,10 +43,13 @@ class Stream:
 
     name: str
     key: list[str]
-    columns: dict[str, tuple[str, pyarrow.DataType]]
+    columns: dict[str, str]  # name: DuckDB's type
     incremental: bool
     rows: int = 0
     complete: bool = False
+    error: str = ""  # why it cannot be stored
+    unfit: int = 0  # values
+    keyless: int = 0  # rows
 
     @classmethod
     def of(cls, offered: Json) -> "Stream":
@@ -50,133 +58,181 @@ class Stream:
         return cls(
             name=offered["name"],
             key=[path[0] for path in offered.get("source_defined_primary_key") or ()],
-            columns={name: column_of(schema) for name, schema in properties.items()},
+            columns={name: type_of(schema) for name, schema in properties.items()},
             incremental="incremental" in offered.get("supported_sync_modes", ()),
         )
 
+    @property
+    def keyless_where(self) -> str:
+        """The condition in SQL that a row has no key."""
+        return f"({' OR '.join(f'{quoted(name)} IS NULL' for name in self.key) or 'TRUE'})"
 
-def column_of(schema: Json) -> tuple[str, pyarrow.DataType]:
+
+def type_of(schema: Json) -> str:
     """The type of a column, which is text if values can have several types."""
     kinds = schema.get("type", [])
     kinds = [kind for kind in ([kinds] if isinstance(kinds, str) else kinds) if kind != "null"]
     if kinds == ["string"] and schema.get("format") in FORMATS:
         return FORMATS[schema["format"]]
     if {"object", "array"} & set(kinds):
-        return JSON_COLUMN
-    return COLUMNS[kinds[0]] if len(kinds) == 1 else TEXT_COLUMN
+        return "JSON"
+    return TYPES.get(kinds[0], "VARCHAR") if len(kinds) == 1 else "VARCHAR"
+
+
+@contextlib.contextmanager
+def connected(database: Path, **options: Any) -> Iterator[duckdb.DuckDBPyConnection]:
+    """A connection to a DuckDB file. Raises SyncError if it cannot be opened, or read or written."""
+    if database.exists():
+        with database.open("rb+") as file:
+            if file.read(12)[8:] != b"DUCK":
+                raise SyncError(f"{database} is not a DuckDB file. Choose another one with --database.")
+            try:
+                fcntl.lockf(file, fcntl.LOCK_EX | fcntl.LOCK_NB)  # as DuckDB does
+            except OSError as error:
+                raise SyncError(f"{database} is open in another program. Close it there, then try again.") from error
+    try:
+        with duckdb.connect(str(database), **options) as connection:
+            yield connection
+    except DISK_ERRORS as error:
+        told = str(error).splitlines()[0].rstrip(".")
+        raise SyncError(f"{told}. What was committed is kept: when this is mended, sync again.") from error
+
+
+@contextlib.contextmanager
+def landing(database: Path) -> Iterator["Landing"]:
+    """Opens the file for one sync. Raises SyncError while another one runs."""
+    database = database.resolve()
+    with database.with_name(f".{database.name}.lock").open("a") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as error:
+            raise SyncError(
+                f"A sync into {database} is running. Let it end, or choose another file with --database."
+            ) from error
+        with connected(database, config={"storage_compatibility_version": OLDEST_DUCKDB}) as connection:
+            yield Landing(database, connection)
 
 
 class Landing:
-    """A DuckDB file. Rows are merged by primary key, and a state is committed with the rows before it.
+    """A DuckDB file. Rows are merged by primary key, and a state is committed with the rows before it."""
 
-    dlt stores the connector's state within its own, in the file. Its working folder next to the file is
-    created anew each time, so that what a killed sync left there is never treated as committed.
-    """
-
-    def __init__(self, database: Path) -> None:
-        """Raises duckdb.Error if the file cannot be opened."""
-        database = database.resolve()
-        duckdb.connect(str(database)).close()  # fails early if another program has opened it
-        self.database, folder = database, database.with_name(f".{database.stem}-dlt")
-        shutil.rmtree(folder, ignore_errors=True)
-        for name, value in {
-            "runtime.dlthub_telemetry": False,
-            "load.workers": 1,
-            "normalize.parquet_normalizer.add_dlt_load_id": True,
-            "data_writer.disable_compression": True,
-        }.items():
-            dlt.config[name] = value
-        logging.getLogger("dlt").setLevel(logging.ERROR)
-        self._pipeline = dlt.pipeline(
-            pipeline_name="clevertap",
-            pipelines_dir=str(folder),
-            destination=dlt.destinations.duckdb(str(database), naming_convention="direct"),
-            dataset_name=SCHEMA,
-        )
-        self._pipeline.sync_destination()
-        self._loads: list[str] = []
+    def __init__(self, database: Path, connection: duckdb.DuckDBPyConnection) -> None:
+        self.database, self._connection = database, connection
+        self._now = datetime.now(timezone.utc)
+        if "_dlt_version" in self.tables():
+            raise SyncError(f"{database} is of an earlier version. Delete it, or choose another file with --database.")
+        connection.execute("CREATE TABLE IF NOT EXISTS _state (stream VARCHAR PRIMARY KEY, state JSON)")
 
     def states(self) -> Json:
         """The last committed state message, by stream."""
-        states: Json = self._pipeline.state.get("sources", {}).get("clevertap", {}).get("states", {})
-        return dict(states)
+        return {stream: json.loads(state) for stream, state in self.query("FROM _state")}
 
-    def commit(self, rows: Mapping[str, list[Json]], streams: Mapping[str, Stream], states: Json) -> None:
-        """Loads rows by stream, together with states."""
-
-        @dlt.source(name="clevertap", max_table_nesting=0)
-        def chunk() -> Iterator[Any]:
-            for name, records in rows.items():
-                stream = streams[name]
-                table = table_of(stream, records)
-                hints: Any = {c: {"data_type": kind} for c, (kind, _) in stream.columns.items()}
-                yield dlt.resource(
-                    [table],
-                    name=name,
-                    primary_key=stream.key,
-                    write_disposition="merge",
-                    columns=hints,
+    def commit(self, stream: Stream, records: list[Json], state: Json | None) -> None:
+        """Stores rows of a stream together with its state. Sets stream.error if that is not possible."""
+        try:
+            self._connection.begin()
+            if records:
+                self._merge(stream, records)
+            if state:
+                self._connection.execute(
+                    "INSERT OR REPLACE INTO _state VALUES (?, ?)", [stream.name, json.dumps(state)]
                 )
-            yield dlt.resource(remember, name="states")
+            self._connection.commit()
+        except DISK_ERRORS:
+            raise
+        except (duckdb.Error, KeyError, ValueError) as error:  # its text may contain values
+            self._connection.rollback()
+            kind = type(error).__name__
+            stream.error = f"{stream.name} does not fit its table ({kind}). Choose another file with --database."
 
-        def remember() -> Iterator[Any]:
-            dlt.current.source_state().setdefault("states", {}).update(states)
-            yield from ()
-
-        info = self._pipeline.run(chunk(), loader_file_format="parquet")
-        self._loads += info.loads_ids
+    def _merge(self, stream: Stream, records: list[Json]) -> None:
+        run, table = self._connection.execute, quoted(stream.name)
+        columns = ", ".join(f"{quoted(name)} {kind}" for name, kind in {**stream.columns, **OWN}.items())
+        run(f"CREATE TABLE IF NOT EXISTS {table} ({columns})")
+        # The table may be of a sync whose catalog had other columns and types.
+        there = {name: kind for name, kind, *_ in run(f"DESCRIBE {table}").fetchall()}
+        stream.columns.update({name: kind for name, kind in there.items() if name not in OWN})
+        new = table_of(stream, records, self._now)
+        for name in stream.columns.keys() - there.keys():
+            run(f"ALTER TABLE {table} ADD COLUMN {quoted(name)} {stream.columns[name]}")
+        key, content = ([quoted(name) for name in names] for names in (stream.key, [*stream.columns, "_unfit"]))
+        # Rows without a key are equal if all that they contain is.
+        same = f"row({', '.join(key)}, CASE WHEN {stream.keyless_where} THEN row({', '.join(content)}) END)"
+        self._connection.register("new", new)
+        run(
+            "CREATE OR REPLACE TEMP TABLE latest AS SELECT * EXCLUDE _number FROM new "  # noqa: S608
+            f"QUALIFY row_number() OVER (PARTITION BY {same} ORDER BY _number DESC) = 1"
+        )
+        self._connection.unregister("new")
+        run(f"DELETE FROM {table} WHERE {same} IN (SELECT {same} FROM latest)")  # noqa: S608
+        run(f"INSERT INTO {table} BY NAME FROM latest")
+        stream.keyless += self.query(f"SELECT count(*) FROM latest WHERE {stream.keyless_where}")[0][0]  # noqa: S608
 
     def query(self, sql: str) -> list[tuple[Any, ...]]:
         """The rows that a query returns."""
-        with duckdb.connect(str(self.database), read_only=True) as connection:
-            return connection.execute(sql).fetchall()
+        return self._connection.execute(sql).fetchall()
 
     def tables(self) -> set[str]:
         """The names of the tables."""
         return {name for (name,) in self.query("SELECT table_name FROM duckdb_tables()")}
 
-    def newest(self, stream: str, columns: tuple[str, ...]) -> list[tuple[Any, ...]]:
-        """Three rows of this sync."""
-        loads = ", ".join(f"'{load}'" for load in self._loads)
-        names = ", ".join(f'"{name}"' for name in columns)
-        order = "event_time" if stream == "events" else "active_through"
-        new = f'SELECT {names} FROM "{stream}" WHERE _dlt_load_id IN ({loads})'  # noqa: S608
-        return self.query(f"{new} ORDER BY {order} DESC NULLS LAST LIMIT 3")
-
     def drop_others(self, stream: str) -> None:
-        """Deletes the rows of a stream that this sync did not load, after a full refresh."""
-        if stream not in self.tables():
-            return
-        with duckdb.connect(str(self.database)) as connection:
-            connection.execute(
-                f'DELETE FROM {SCHEMA}."{stream}" WHERE NOT list_contains(?, _dlt_load_id)',  # noqa: S608
-                [self._loads],
-            )
+        """Deletes the rows of a stream that this sync did not store, after a full refresh."""
+        if stream in self.tables():
+            self._connection.execute(f"DELETE FROM {quoted(stream)} WHERE _synced_at <> ?", [self._now])  # noqa: S608
 
 
-def table_of(stream: Stream, records: list[Json]) -> pyarrow.Table:
-    """Converts records to columns, with the last record of each key. Undeclared fields become JSON."""
-    last = {tuple(record.get(name) for name in stream.key): record for record in records}
-    rows = list(last.values())
-    for name in {name for row in rows for name in row} - stream.columns.keys():
-        stream.columns[name] = JSON_COLUMN
-    arrays = {}
-    for name, (kind, as_arrow) in stream.columns.items():
-        values = [value_of(kind, row.get(name)) for row in rows]
-        parsed = pyarrow.string() if kind in ("timestamp", "date") else as_arrow
-        try:
-            arrays[name] = pyarrow.array(values, parsed).cast(as_arrow)
-        except pyarrow.ArrowException as error:
-            raise TypeError(f"{stream.name}.{name} has a value that is not a {kind}") from error
-    return pyarrow.table(arrays)
+def quoted(name: str) -> str:
+    """A name in SQL."""
+    doubled = name.replace('"', '""')
+    return f'"{doubled}"'
 
 
-def value_of(kind: str, value: Any) -> Any:
-    """Converts a value to the type of its column."""
-    if value is None:
-        return None
-    if kind == "json":
-        return json.dumps(value, ensure_ascii=False)
-    if kind == "text":
-        return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
-    return value
+def table_of(stream: Stream, records: list[Json], now: datetime) -> pyarrow.Table:
+    """Converts records to columns. Undeclared fields become JSON, and what does not fit its column goes to _unfit."""
+    fields = dict.fromkeys(name for record in records for name in record)
+    # DuckDB's names have no case.
+    taken = {name.lower() for name in (*stream.columns, *OWN, "_number", "")}
+    for name in fields:
+        if name.lower() not in taken:
+            stream.columns[name] = "JSON"
+            taken.add(name.lower())
+    arrays: dict[str, Any] = {}
+    unfit: dict[int, Json] = defaultdict(dict)
+    for name in {**stream.columns, **fields}:
+        values = [record.get(name) for record in records]
+        kind = stream.columns.get(name)
+        array = fitted(kind, [for_arrow(kind, value) for value in values]) if kind else pyarrow.nulls(len(records))
+        if kind:
+            arrays[name] = array
+        if array.null_count > values.count(None):
+            for number, value in enumerate(values):
+                if value is not None and not array[number].is_valid:
+                    unfit[number][name] = value
+    stream.unfit += sum(map(len, unfit.values()))
+    numbers = range(len(records))
+    texts = [json.dumps(unfit[number], ensure_ascii=False) if number in unfit else None for number in numbers]
+    arrays["_unfit"] = pyarrow.array(texts, ARROW["JSON"])
+    arrays["_synced_at"] = pyarrow.array([now] * len(records), ARROW["TIMESTAMP WITH TIME ZONE"])
+    return pyarrow.table({**arrays, "_number": pyarrow.array(numbers)})
+
+
+def fitted(kind: str, values: list[Any]) -> pyarrow.Array:
+    """An array of a type, null where a value does not fit."""
+    try:
+        return pyarrow.array(values, ARROW["VARCHAR"] if kind in TIMES else ARROW[kind]).cast(ARROW[kind])
+    except (pyarrow.ArrowException, OverflowError, UnicodeError):
+        if len(values) == 1:
+            return pyarrow.nulls(1, ARROW[kind])
+        middle = len(values) // 2
+        return pyarrow.concat_arrays([fitted(kind, values[:middle]), fitted(kind, values[middle:])])
+
+
+def for_arrow(kind: str, value: Any) -> Any:
+    """A value as Arrow takes it."""
+    if value is None or (kind == "VARCHAR" and isinstance(value, str)):
+        return value
+    # Arrow would make 1 of true, and 3 of 3.5.
+    lossy = isinstance(value, bool) and kind != "BOOLEAN"
+    lossy |= isinstance(value, float) and kind == "BIGINT" and not value.is_integer()
+    return json.dumps(value, ensure_ascii=False) if lossy or kind in ("JSON", "VARCHAR") else value

@@ -6,35 +6,28 @@ fake account) and reads that into sandbox.duckdb. The next sync reads only what 
 
 import argparse
 import contextlib
-import errno
 import json
 import subprocess
 import sys
 import tempfile
 import time
 from collections import defaultdict
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import IO, Any
 
-import duckdb
-
-from source_clevertap.landing import Json, Landing, Stream
+from source_clevertap.landing import Json, Landing, Stream, SyncError, landing, quoted
 from source_clevertap.run import definition_file
 
 ROOT = definition_file("manifest.yaml").parent
 COMPLETENESS = Path(__file__).with_name("completeness.sql")
-SHOWN = {  # of three new rows
-    "events": ("event_name", "event_time", "identity", "object_id", "event_props"),
-    "profiles": ("name", "identity", "profile_id", "active_through", "profileData"),
+SHOWN = {  # of the newest rows, by the last of these
+    "events": ("event_name", "event_time", "identity", "object_id", "event_props", "event_time"),
+    "profiles": ("name", "identity", "profile_id", "active_through", "profileData", "active_through"),
 }
 COMMIT_SECONDS, COMMIT_ROWS, COMMIT_BYTES = 30, 50_000, 64 * 1024 * 1024
 PROGRESS_SECONDS = 5
-
-
-class SyncError(Exception):
-    """The error and what to do about it, in one line."""
 
 
 class Connector:
@@ -44,10 +37,11 @@ class Connector:
         self._folder = folder
         self._write("config", config)
 
-    def ask(self, command: str) -> Iterator[Json]:
+    @contextlib.contextmanager
+    def ask(self, command: str) -> Iterator[Iterator[Json]]:
         """Yields the messages of check or discover."""
         with self._started(command) as process:
-            yield from map(json.loads, process.stdout or ())
+            yield map(json.loads, process.stdout or ())
 
     @contextlib.contextmanager
     def read(self, catalog: Json, states: list[Json]) -> Iterator[Iterator[tuple[Json, int]]]:
@@ -67,7 +61,8 @@ class Connector:
         arguments = [sys.executable, "-m", "source_clevertap", command]
         for name in ("config", *files):
             arguments += [f"--{name}", str(self._folder / f"{name}.json")]
-        process = subprocess.Popen(arguments, stdout=subprocess.PIPE)  # noqa: S603
+        # A terminal sends Ctrl-C to all processes of the session.
+        process = subprocess.Popen(arguments, stdout=subprocess.PIPE, start_new_session=True)  # noqa: S603
         try:
             yield process
         finally:
@@ -113,61 +108,35 @@ class Progress:
 
 def sync(config: Json, database: Path, names: list[str], full_refresh: bool, commit_rows: int = COMMIT_ROWS) -> None:
     """Reads the named streams, or all of them, into `database`, and prints a report."""
-    with contextlib.ExitStack() as stack:
-        landing = opened(database)
-        refuse_another_account(landing, config)
-        connector = Connector(Path(stack.enter_context(tempfile.TemporaryDirectory())), config)
+    with landing(database) as file, tempfile.TemporaryDirectory() as folder:
+        refuse_another_account(file, config)
+        connector = Connector(Path(folder), config)
         print("Checking the connection", flush=True)
-        with ThreadPoolExecutor(1) as pool:
-            found = pool.submit(selected, connector, names)
-            check(connector)
-            streams = found.result()
+        with connector.ask("check") as checked, connector.ask("discover") as discovered:
+            check(checked)
+            streams = selected(discovered, names)
         progress = Progress(sys.stdout)
         try:
-            land(connector, landing, streams, progress, full_refresh, commit_rows)
+            land(connector, file, streams, progress, full_refresh, commit_rows)
         finally:
             progress.end()
-        report(landing, streams, progress, config)
+        report(file, streams, progress, config)
 
 
-def refuse_another_account(landing: Landing, config: Json) -> None:
+def refuse_another_account(file: Landing, config: Json) -> None:
     """Raises SyncError if the file has rows of another account: both have the keys of the same users."""
-    for state in landing.states().values():
+    for state in file.states().values():
         for entry in state["stream"]["stream_state"].get("states", ()):
             account = entry["partition"].get("account_id", config.get("account_id"))
             if account != config.get("account_id"):
                 raise SyncError(
-                    f"{landing.database} holds the rows of account {account}. Choose another file with --database."
+                    f"{file.database} holds the rows of account {account}. Choose another file with --database."
                 )
 
 
-def opened(database: Path) -> Landing:
-    """Opens the DuckDB file. Raises SyncError if it cannot be used."""
-    try:
-        return Landing(database)
-    except duckdb.Error as error:
-        raise database_error(database, error) from error
-
-
-def database_error(database: Path, error: BaseException) -> SyncError:
-    """Translates an error of DuckDB or dlt."""
-    causes = [error]  # dlt wraps the errors of DuckDB
-    while (cause := causes[-1].__cause__ or causes[-1].__context__) and len(causes) < 10:
-        causes.append(cause)
-    text = " ".join(str(cause) for cause in causes)
-    full = any(isinstance(cause, OSError) and cause.errno in (errno.ENOSPC, errno.EFBIG) for cause in causes)
-    if full or "No space left" in text or "File too large" in text:
-        return SyncError(f"The disk is full. Free some space for {database}, then sync again.")
-    if "lock" in text.lower():
-        return SyncError(f"{database} is open in another program. Close it there, then sync again.")
-    if "not a valid DuckDB" in text:
-        return SyncError(f"{database} is not a DuckDB file. Choose another one with --database.")
-    return SyncError(f"{database} cannot be written: {str(error).splitlines()[0]}")
-
-
-def check(connector: Connector) -> None:
+def check(messages: Iterable[Json]) -> None:
     """Raises SyncError unless the connector's check succeeds."""
-    for message in connector.ask("check"):
+    for message in messages:
         if message["type"] == "CONNECTION_STATUS":
             if message["connectionStatus"]["status"] == "SUCCEEDED":
                 return
@@ -182,10 +151,10 @@ def raise_error(message: Json) -> None:
         raise SyncError(message["trace"]["error"]["message"])
 
 
-def selected(connector: Connector, names: list[str]) -> dict[str, Stream]:
+def selected(messages: Iterable[Json], names: list[str]) -> dict[str, Stream]:
     """Returns the streams to read from the connector's catalog."""
     offered: dict[str, Stream] = {}
-    for message in connector.ask("discover"):
+    for message in messages:
         raise_error(message)
         if message["type"] == "CATALOG":
             offered = {s["name"]: Stream.of(s) for s in message["catalog"]["streams"]}
@@ -197,7 +166,7 @@ def selected(connector: Connector, names: list[str]) -> dict[str, Stream]:
 
 def land(
     connector: Connector,
-    landing: Landing,
+    file: Landing,
     streams: Mapping[str, Stream],
     progress: Progress,
     full_refresh: bool,
@@ -210,20 +179,17 @@ def land(
 
     def commit() -> None:
         nonlocal size, committed, rows_committed
-        if not (rows or states):
-            return
-        try:
-            # On the main thread dlt handles signals itself and may lose a Ctrl-C.
-            with ThreadPoolExecutor(1) as loader:
-                loader.submit(landing.commit, rows, streams, states).result()
-        except Exception as failed:
-            raise database_error(landing.database, failed) from failed
+        for name in {*rows, *states}:
+            if not streams[name].error:
+                # Ctrl-C comes in the main thread: a commit that has begun is completed.
+                with ThreadPoolExecutor(1) as thread:
+                    thread.submit(file.commit, streams[name], rows[name], states.get(name)).result()
         rows.clear()
         states.clear()
         size, committed, rows_committed = 0, time.monotonic(), progress.rows
         progress.show(f"  {progress.rows:,} rows committed ({progress.rows / progress.seconds:,.0f} rows/s)")
 
-    kept = [] if full_refresh else [landing.states().get(name) for name in streams]
+    kept = [] if full_refresh else [file.states().get(name) for name in streams]
     with connector.read(catalog_of(streams, full_refresh), [state for state in kept if state]) as messages:
         for message, length in messages:
             size += length
@@ -246,10 +212,22 @@ def land(
                     stream.complete = status["status"] == "COMPLETE"
         commit()
         for stream in streams.values():
-            if stream.complete and (full_refresh or not stream.incremental):
-                landing.drop_others(stream.name)
-        if error:
-            raise SyncError(error)
+            if stream.complete and not stream.error and (full_refresh or not stream.incremental):
+                file.drop_others(stream.name)
+        tell_what_is_odd(streams.values())
+        errors = [error, *(stream.error for stream in streams.values())]
+        if any(errors):
+            raise SyncError(" ".join(filter(None, errors)))
+
+
+def tell_what_is_odd(streams: Iterable[Stream]) -> None:
+    """Prints how many values do not fit their columns, and how many rows have no primary key."""
+    unfit = ", ".join(f"{stream.name} {stream.unfit:,}" for stream in streams if stream.unfit)
+    keyless = ", ".join(f"{stream.name} {stream.keyless:,}" for stream in streams if stream.keyless)
+    if unfit:
+        print(f"\nValues that do not fit their columns, which are NULL there (the column _unfit has them): {unfit}.")
+    if keyless:
+        print(f"\nRows without a primary key, which are kept unless all their values are the same: {keyless}.")
 
 
 def catalog_of(streams: Mapping[str, Stream], full_refresh: bool) -> Json:
@@ -270,43 +248,45 @@ def catalog_of(streams: Mapping[str, Stream], full_refresh: bool) -> Json:
     }
 
 
-def report(landing: Landing, streams: Mapping[str, Stream], progress: Progress, config: Json) -> None:
+def report(file: Landing, streams: Mapping[str, Stream], progress: Progress, config: Json) -> None:
     """Prints the rows of each stream and table. Raises SyncError if a table has a key twice."""
-    there = landing.tables()
+    there = file.tables()
     print(f"\n{'stream':20} {'rows read':>12} {'in the table':>13}   ({progress.seconds:.0f} s)")
     doubled = []
     for name, stream in streams.items():
         if name not in there:
             print(f"{name:20} {stream.rows:12,} {0:13,}")
             continue
-        key = ", ".join(f'"{part}"' for part in stream.key)
-        ((count, keys),) = landing.query(
-            f'SELECT count(*), count(DISTINCT ({key})) FROM "{name}"'  # noqa: S608
+        key = ", ".join(map(quoted, stream.key))
+        ((count, keyed, keys),) = file.query(
+            f"SELECT count(*), count(*) FILTER (NOT {stream.keyless_where}), "  # noqa: S608
+            f"count(DISTINCT row({key})) FILTER (NOT {stream.keyless_where}) FROM {quoted(name)}"
         )
-        verdict = "each key once" if count == keys else "DUPLICATE KEYS"
+        verdict = "each key once" if keyed == keys else "DUPLICATE KEYS"
         print(f"{name:20} {stream.rows:12,} {count:13,}   {verdict}")
-        doubled += [name] if count != keys else []
+        doubled += [name] if keyed != keys else []
     for name in SHOWN.keys() & streams.keys() & there:
-        if streams[name].rows:
-            print(f"\nThree new rows of {name}:")
-            for row in landing.newest(name, SHOWN[name]):
-                print("  ", ", ".join(f"{value}" for value in row if value is not None))
+        *shown, order = SHOWN[name]
+        print(f"\nThe three newest rows of {name}, by {order}:")
+        columns = ", ".join(map(quoted, shown))
+        for row in file.query(f"SELECT {columns} FROM {name} ORDER BY {order} DESC NULLS LAST LIMIT 3"):  # noqa: S608
+            print("  ", ", ".join(f"{value}" for value in row if value is not None))
     if {"events", "daily_event_counts"} <= streams.keys() & there:
-        print(f"\nCompleteness: {completeness(landing, config)}")
-    print(f"Database: {landing.database}, a table per stream.")
+        print(f"\nCompleteness: {completeness(file, config)}")
+    print(f"Database: {file.database}, a table per stream.")
     if doubled:
         raise SyncError(f"{', '.join(doubled)} contains a primary key twice. Please report it to the maintainers.")
 
 
-def completeness(landing: Landing, config: Json) -> str:
+def completeness(file: Landing, config: Json) -> str:
     """Compares the events with CleverTap's own counts."""
     if config.get("event_filters"):
         return "not compared, because CleverTap's counts ignore event_filters."
-    ((days, events, times),) = landing.query(
+    ((days, events, times),) = file.query(
         'SELECT count(*), count(DISTINCT event_name), coalesce(sum("count"), 0) '
         "FROM daily_event_counts WHERE date < (SELECT max(date) FROM daily_event_counts)"
     )
-    differing = landing.query(COMPLETENESS.read_text(encoding="utf-8"))
+    differing = file.query(COMPLETENESS.read_text(encoding="utf-8"))
     told = (
         f"{days:,} days of {events:,} events, raised {times:,.0f} times (except the newest day, which "
         "is still growing, and rows without a valid time)"
@@ -359,7 +339,7 @@ def run(args: argparse.Namespace, stack: contextlib.ExitStack) -> None:
     """Runs a sync with the arguments of the command line."""
     default = ROOT / "secrets" / "config.json"
     if args.sandbox or (args.config is None and not default.exists()):
-        from source_clevertap.sandbox.demo import demo  # needs the extra
+        from source_clevertap.sandbox.demo import demo  # ends the process where aiohttp is missing
 
         print(
             "Reading the sandbox, a fake account"
@@ -390,7 +370,7 @@ def main() -> None:
         sys.stdout = None
         sys.exit(1)
     except OSError as error:
-        sys.exit(f"The sync did not complete. {database_error(Path(), error)}")
+        sys.exit(f"The sync did not complete. {error.strerror}: {error.filename}. When this is mended, sync again.")
 
 
 if __name__ == "__main__":
