@@ -14,7 +14,7 @@ import sys
 OLDEST, NEWEST = (3, 10), (3, 14)
 ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 LOCKS = {  # name of a lock: its environment, the newest Python, what it holds, about how many MB
-    "sync": (".venv", NEWEST, "the connector, the sandbox, and dlt with DuckDB", 700),
+    "sync": (".venv", NEWEST, "the connector, the sandbox, and DuckDB", 600),
     "dev": (".venv", NEWEST, "what the tests need", 900),
     "old-cdk": (".venv-old-cdk", (3, 13), "airbyte-cdk 7.10.0 for the tests", 500),
     "cloud-cdk": (".venv-cloud-cdk", (3, 13), "airbyte-cdk 7.23.8 for the tests", 500),

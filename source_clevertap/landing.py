@@ -3,6 +3,7 @@
 import contextlib
 import fcntl
 import json
+import sys
 from collections import defaultdict
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -35,6 +36,22 @@ DISK_ERRORS = (duckdb.IOException, duckdb.FatalException)
 
 class SyncError(Exception):
     """The error and what to do about it, in one line."""
+
+
+@contextlib.contextmanager
+def ended_in_one_line(failed: str, interrupted: str) -> Iterator[None]:
+    """Ends the process with exit code 1 and one line, whatever keeps the command from its work."""
+    try:
+        yield
+    except SyncError as error:
+        sys.exit(f"{failed} {error}")
+    except KeyboardInterrupt:
+        sys.exit(f"\n{interrupted}")
+    except BrokenPipeError:  # the reader has closed the pipe
+        sys.stdout = None
+        sys.exit(1)
+    except OSError as error:
+        sys.exit(f"{failed} {error.strerror}: {error.filename}. When this is mended, try again.")
 
 
 @dataclass
@@ -85,7 +102,7 @@ def connected(database: Path, **options: Any) -> Iterator[duckdb.DuckDBPyConnect
     if database.exists():
         with database.open("rb+") as file:
             if file.read(12)[8:] != b"DUCK":
-                raise SyncError(f"{database} is not a DuckDB file. Choose another one with --database.")
+                raise SyncError(f"{database} is not a DuckDB file. Choose another file.")
             try:
                 fcntl.lockf(file, fcntl.LOCK_EX | fcntl.LOCK_NB)  # as DuckDB does
             except OSError as error:
@@ -95,7 +112,7 @@ def connected(database: Path, **options: Any) -> Iterator[duckdb.DuckDBPyConnect
             yield connection
     except DISK_ERRORS as error:
         told = str(error).splitlines()[0].rstrip(".")
-        raise SyncError(f"{told}. What was committed is kept: when this is mended, sync again.") from error
+        raise SyncError(f"{told}. When this is mended, try again.") from error
 
 
 @contextlib.contextmanager
@@ -106,9 +123,7 @@ def landing(database: Path) -> Iterator["Landing"]:
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError as error:
-            raise SyncError(
-                f"A sync into {database} is running. Let it end, or choose another file with --database."
-            ) from error
+            raise SyncError(f"A sync into {database} is running. Let it end, or choose another file.") from error
         with connected(database, config={"storage_compatibility_version": OLDEST_DUCKDB}) as connection:
             yield Landing(database, connection)
 

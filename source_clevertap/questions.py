@@ -5,9 +5,9 @@ from pathlib import Path
 
 import duckdb
 
-from source_clevertap.run import definition_file
+from source_clevertap.landing import SyncError, connected, ended_in_one_line
 
-ROOT = definition_file("manifest.yaml").parent
+ROOT = Path(__file__).resolve().parent.parent
 
 
 def statements(name: str) -> list[str]:
@@ -21,14 +21,18 @@ def main() -> None:
     named = [Path(name) for name in sys.argv[1:2]]
     files = named or [ROOT / "clevertap.duckdb", ROOT / "sandbox.duckdb"]
     there = [path for path in files if path.exists()]
-    if not there:
-        sys.exit(f"There is no {files[-1]}. Type make sync first.")
-    with duckdb.connect(str(there[0])) as connection:
-        for view in statements("views.sql"):
-            connection.execute(view)
-        for question in statements("questions.sql"):
-            print("\n".join(line for line in question.splitlines() if line.startswith("--")))
-            print(connection.sql(question).limit(10))
+    with ended_in_one_line("There are no answers.", "Interrupted."):
+        if not there:
+            raise SyncError(f"There is no {files[-1]}. Type make sync first.")
+        with connected(there[0]) as connection:
+            try:
+                for view in statements("views.sql"):
+                    connection.execute(view)
+                for question in statements("questions.sql"):
+                    print("\n".join(line for line in question.splitlines() if line.startswith("--")))
+                    print(connection.sql(question).limit(10))
+            except (duckdb.CatalogException, duckdb.BinderException) as error:
+                raise SyncError(f"{there[0]} does not have all tables. Type make sync first.") from error
 
 
 if __name__ == "__main__":

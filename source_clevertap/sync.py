@@ -17,10 +17,9 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import IO, Any
 
-from source_clevertap.landing import Json, Landing, Stream, SyncError, landing, quoted
-from source_clevertap.run import definition_file
+from source_clevertap.landing import Json, Landing, Stream, SyncError, ended_in_one_line, landing, quoted
 
-ROOT = definition_file("manifest.yaml").parent
+ROOT = Path(__file__).resolve().parent.parent
 COMPLETENESS = Path(__file__).with_name("completeness.sql")
 SHOWN = {  # of the newest rows, by the last of these
     "events": ("event_name", "event_time", "identity", "object_id", "event_props", "event_time"),
@@ -359,18 +358,9 @@ def run(args: argparse.Namespace, stack: contextlib.ExitStack) -> None:
 def main() -> None:
     """Entry point of `make sync`."""
     args = arguments()
-    try:
-        with contextlib.ExitStack() as stack:
-            run(args, stack)
-    except SyncError as error:
-        sys.exit(f"The sync did not complete. {error}")
-    except KeyboardInterrupt:
-        sys.exit("\nInterrupted. What was committed is kept, and the next sync continues from there.")
-    except BrokenPipeError:  # the reader has closed the pipe
-        sys.stdout = None
-        sys.exit(1)
-    except OSError as error:
-        sys.exit(f"The sync did not complete. {error.strerror}: {error.filename}. When this is mended, sync again.")
+    kept = "Interrupted. What was committed is kept, and the next sync continues from there."
+    with ended_in_one_line("The sync did not complete.", kept), contextlib.ExitStack() as stack:
+        run(args, stack)
 
 
 if __name__ == "__main__":

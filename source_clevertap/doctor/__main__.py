@@ -1,10 +1,12 @@
 """The command `source-clevertap-doctor`, also `python -m source_clevertap.doctor`."""
 
 import argparse
+import contextlib
 import json
 import logging
 import sys
-from collections.abc import Sequence
+import time
+from collections.abc import Callable, Sequence
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
@@ -24,15 +26,35 @@ def main(arguments: Sequence[str] | None = None) -> int:
         prog="source-clevertap-doctor",
         description="Checks the connector's assumptions on your account. It only reads.",
     )
-    parser.add_argument("--config", required=True, help="the connector's settings, a JSON file")
+    account = parser.add_mutually_exclusive_group(required=True)
+    account.add_argument("--config", type=Path, help="the connector's settings, a JSON file")
+    account.add_argument("--sandbox", action="store_true", help="a fake account, to see what it prints")
     parser.add_argument("--report", help="a file for the report, which contains no value of the account")
     options = parser.parse_args(arguments)
     logging.getLogger("airbyte").setLevel(logging.ERROR)
+    with contextlib.ExitStack() as stack:
+        if options.sandbox:
+            from source_clevertap.sandbox.demo import demo  # ends the process where aiohttp is missing
+
+            config = stack.enter_context(demo(not_ready=1, page_rows=23))
+            return examine(config, options.report, sleep=lambda _: None)
+        if not options.config.exists():
+            return _cannot(
+                f"There is no file {options.config}. Copy secrets/config.json.example to it and fill it in. "
+                "DOCTOR=--sandbox make doctor shows a fake account."
+            )
+        try:
+            check_file(str(options.config), "config")
+        except AirbyteTracedException as error:
+            return _cannot(str(error.message))
+        return examine(json.loads(options.config.read_text(encoding="utf-8")), options.report)
+
+
+def examine(config: dict[str, Any], report_file: str | None, sleep: Callable[[float], Any] = time.sleep) -> int:
+    """Examines the account with these settings."""
     try:
         check_environment()
-        check_file(options.config, "config")
-        config = json.loads(Path(options.config).read_text(encoding="utf-8"))
-        client = Client(config)
+        client = Client(config, sleep)
         components = sys.modules[COMPONENTS_MODULE]
         zone = components.project_zone(config)
         last = components.to_date(config.get("end_date") or 99991231)
@@ -58,10 +80,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
             return _cannot(f"CleverTap could not be reached ({kind}). Check the network and the proxy.")
         _say(f"The network failed ({type(error).__name__}). What is known so far:")
     print_all(examination)
-    if options.report:
+    if report_file:
         content = report(examination, str(config.get("region") or "global"), _version())
-        Path(options.report).write_text(json.dumps(content, indent=1) + "\n")
-        _say(f"{options.report} contains no value of your account. Please share it: see docs/doctor.md.")
+        Path(report_file).write_text(json.dumps(content, indent=1) + "\n")
+        _say(f"{report_file} contains no value of your account. Please share it: see docs/doctor.md.")
     return 0
 
 

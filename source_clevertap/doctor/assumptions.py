@@ -243,10 +243,10 @@ def users(seen: Seen) -> Finding:
 
 
 def req_id(seen: Seen) -> Finding:
-    if not seen.opened_count or "req_id" not in seen.opened_count.page:
-        return NOT_SEEN, "the count was immediate"
-    value = seen.opened_count.page["req_id"]
-    return verdict(isinstance(value, (int, str)), types_of([value]))
+    values = [answer.page["req_id"] for answer in seen.answers if "req_id" in answer.page]
+    if not values:
+        return NOT_SEEN, "all counts were immediate"
+    return verdict(all(isinstance(value, (int, str)) for value in values), types_of(values))
 
 
 def count_equals_export(seen: Seen) -> Finding:

@@ -70,6 +70,7 @@ class Client:
 
     def __init__(self, config: Mapping[str, Any], sleep: Callable[[float], Any] = time.sleep) -> None:
         source = SourceClevertap(config=config)
+        config = source.configure(config, "")  # as the manifest transforms it
         AirbyteEntrypoint.validate_connection(source.spec(source.logger), dict(config))
         factory = ModelToComponentFactory()
         self.requests, self._sleep = 0, sleep

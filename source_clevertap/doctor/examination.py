@@ -32,7 +32,6 @@ class Seen:
     schema: Answer | None = None
     properties: Answer | None = None
     counts: Answer | None = None
-    opened_count: Answer | None = None
     users: Answer | None = None
     daily: dict[str, int] = field(default_factory=dict)  # rows by day, YYYYMMDD
     history: dict[str, int] = field(default_factory=dict)  # the same before these 30 days
@@ -111,19 +110,19 @@ class Examination:
             raise NoEventError
         self.seen.properties = self._ask("user_properties")
 
-    def _count(self, stream: str, event: str, days: tuple[str, str] | None = None) -> tuple[Answer, Answer]:
-        """The response that creates a count, and the last one."""
+    def _count(self, stream: str, event: str, days: tuple[str, str] | None = None) -> Answer:
+        """The last response of a count."""
         days = days or (self._days_ago(30), self._days_ago(0))
-        opened = done = self._ask(stream, "open", days, event_name=event)
+        opened = self._ask(stream, "open", days, event_name=event)
         if opened.page.get("status") == "partial" and opened.page.get("req_id"):
-            done = self._ask(stream, "page", token=opened.page["req_id"], event_name=event)
-        return opened, done
+            return self._ask(stream, "page", token=opened.page["req_id"], event_name=event)
+        return opened
 
     def _counts(self) -> None:
         """Counts of the event, and of its users, by day"""
-        self.seen.opened_count, self.seen.counts = self._count("daily_event_counts", self.event)
+        self.seen.counts = self._count("daily_event_counts", self.event)
         self.seen.daily = by_day(self.seen.counts)
-        self.seen.users = self._count("daily_event_users", self.event)[1]
+        self.seen.users = self._count("daily_event_users", self.event)
 
     def _export(self) -> None:
         """An export of one day, page by page"""
@@ -192,7 +191,7 @@ class Examination:
         day = (self.seen.day, self.seen.day)
         for event in [name for name in NOTIFICATIONS if name in self.seen.event_names][:2]:
             self.seen.refused[event] = self._ask("events", "open", day, event_name=event)
-            self.seen.refused_counts[event] = self._count("daily_event_counts", event)[1]
+            self.seen.refused_counts[event] = self._count("daily_event_counts", event)
 
     def _tables(self) -> None:
         """Campaigns, message reports, content blocks, category groups"""
@@ -206,7 +205,7 @@ class Examination:
         last = self.seen.today - timedelta(31)
         while last >= self.start:
             first = max(self.start, last - timedelta(365))
-            answer = self._count("daily_event_counts", self.event, (str(first), str(last)))[1]
+            answer = self._count("daily_event_counts", self.event, (str(first), str(last)))
             self.seen.history |= by_day(answer)
             last = first - timedelta(1)
         self.seen.is_whole_history = True

@@ -2,14 +2,8 @@
 
 import argparse
 import asyncio
-import contextlib
 import json
 import sys
-
-try:
-    import aiohttp  # noqa: F401
-except ImportError:
-    sys.exit("The sandbox needs aiohttp. Type: pip install 'source-clevertap[sandbox]'")
 
 from source_clevertap.sandbox.account import DAYS, Account, Flags
 from source_clevertap.sandbox.exports import LARGEST_BATCH
@@ -57,11 +51,18 @@ def main() -> None:
         days=args.days,
     )
     sandbox = Sandbox(account, args.port, args.not_ready, args.latency, tuple(args.fault), args.page_rows)
-    if args.prebuild:
-        sandbox.prebuild()
-        sandbox.prebuild_events("App Launched", Flags(events=False))
-    config = json.dumps(sandbox.config(end_date=None), indent=2)
-    print(f"A fake CleverTap of {account.profiles} profiles at {sandbox.url}. Its settings:\n{config}")
-    print(f"{COMMANDS}", flush=True)
-    with contextlib.suppress(KeyboardInterrupt):
-        asyncio.run(sandbox.serve())
+
+    def started() -> None:
+        config = json.dumps(sandbox.config(end_date=None), indent=2)
+        print(f"A fake CleverTap of {account.profiles} profiles at {sandbox.url}. Its settings:\n{config}\n{COMMANDS}")
+        sys.stdout.flush()
+
+    try:
+        if args.prebuild:
+            sandbox.prebuild()
+            sandbox.prebuild_events("App Launched", Flags(events=False))
+        asyncio.run(sandbox.serve(started))
+    except KeyboardInterrupt:
+        print("\nStopped.")
+    except (OSError, OverflowError) as error:
+        sys.exit(f"Port {args.port} cannot be used ({error}). Choose another one with --port.")

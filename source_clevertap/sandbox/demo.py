@@ -150,10 +150,10 @@ class DemoAccount(Account):
 
 
 @contextmanager
-def demo() -> Iterator[dict[str, Any]]:
+def demo(**options: Any) -> Iterator[dict[str, Any]]:
     """Starts a sandbox with this account, and yields the settings to read it."""
     account = DemoAccount()
-    with Sandbox(account) as sandbox:
+    with Sandbox(account, **options) as sandbox:
         yield sandbox.config(
             start_date=int(f"{FIRST_DAY:%Y%m%d}"),
             end_date=None,

@@ -81,7 +81,7 @@ class Sandbox:
         return {name: value for name, value in {**config, **changes}.items() if value is not None}
 
     def __enter__(self) -> "Sandbox":
-        self._thread = threading.Thread(target=lambda: asyncio.run(self.serve()), daemon=True)
+        self._thread = threading.Thread(target=lambda: asyncio.run(self.serve(self._started.set)), daemon=True)
         self._thread.start()
         if not self._started.wait(30):
             raise RuntimeError("the sandbox did not start")
@@ -97,8 +97,8 @@ class Sandbox:
         self._thread.join(30)
         self.exports.encoded.clear()  # aiohttp remembers the last thousand servers
 
-    async def serve(self) -> None:
-        """Serves until stopped."""
+    async def serve(self, started: Callable[[], Any]) -> None:
+        """Calls `started` once it serves, and serves until stopped."""
         self._loop, self._stop = asyncio.get_running_loop(), asyncio.Event()
         app = web.Application(middlewares=[self._guard])
         self.exports.register(app.router)
@@ -112,7 +112,7 @@ class Sandbox:
         site = web.TCPSite(runner, "127.0.0.1", self.port)
         await site.start()
         self.port = runner.addresses[0][1]
-        self._started.set()
+        started()
         await self._stop.wait()
         await runner.cleanup()
 
