@@ -1,6 +1,10 @@
 """The sandbox is as odd as the fact sheet says CleverTap is: what the other tests stand on."""
 
 import json
+import os
+import signal
+import subprocess
+import sys
 import threading
 import urllib.error
 import urllib.request
@@ -13,11 +17,13 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
+from source_clevertap.run import definition_file
 from source_clevertap.sandbox import Account, Fault, Sandbox
 from source_clevertap.sandbox.account import EVENTS, NOT_EXPORTABLE, UNKNOWN
 from source_clevertap.sandbox.tables import campaign_id
 
 Json = dict[str, Any]
+ROOT = definition_file("manifest.yaml").parent
 RANGE = {"event_name": "App Launched", "from": 20220101, "to": 20251231}
 
 
@@ -242,6 +248,43 @@ def test_an_event_happens_on_its_day_where_the_project_is() -> None:
 def test_an_unknown_fault_is_refused() -> None:
     with pytest.raises(ValueError, match="no fault 'typo'"):
         Fault.parse("typo:3")
+
+
+def command(module: str, *options: str, before: str = "pass") -> tuple[int, str, str]:
+    """Exit code, output and errors of a command of the package."""
+    code = f"import sys; {before}; from source_clevertap.{module} import main; sys.exit(main())"
+    run = [sys.executable, "-c", code, *options]
+    done = subprocess.run(run, capture_output=True, text=True, timeout=60, env={**os.environ, "PYTHONPATH": str(ROOT)})
+    return done.returncode, done.stdout, done.stderr
+
+
+def test_given_a_port_in_use_when_started_then_one_line_says_so(sandbox: Sandbox) -> None:
+    code, out, errors = command("sandbox.cli", "--port", str(sandbox.port))
+
+    assert (code, out, len(errors.splitlines())) == (1, "", 1)
+    assert errors.startswith(f"Port {sandbox.port} cannot be used")
+
+
+@pytest.mark.parametrize(("module", "options"), [("sandbox.cli", []), ("sync", ["--sandbox"])])
+def test_given_no_aiohttp_when_the_sandbox_is_started_then_one_line_says_what_to_type(
+    module: str, options: list[str]
+) -> None:
+    code, _, errors = command(module, *options, before="sys.modules['aiohttp'] = None")
+
+    assert (code, errors) == (1, "The sandbox needs aiohttp. Type: pip install 'source-clevertap[sandbox]'\n")
+
+
+def test_given_a_sandbox_when_ctrl_c_is_pressed_then_it_ends_without_a_traceback() -> None:
+    run = [sys.executable, "-c", "from source_clevertap.sandbox.cli import main; main()", "--port", "0"]
+    pipe = subprocess.PIPE
+    with subprocess.Popen(run, stdout=pipe, stderr=pipe, text=True, cwd=ROOT) as process:
+        assert process.stdout
+        while "Press Ctrl-C" not in process.stdout.readline():
+            pass
+        process.send_signal(signal.SIGINT)
+        out, errors = process.communicate(timeout=30)
+
+    assert (process.returncode, out, errors) == (0, "\nStopped.\n", "")
 
 
 # -------------------------------------------------------------------- the other endpoints

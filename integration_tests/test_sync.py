@@ -17,6 +17,7 @@ import pytest
 
 from integration_tests.helpers import tables
 from integration_tests.helpers.connector import ROOT, Json, true_occurrences
+from source_clevertap.landing import Stream, landing
 from source_clevertap.sandbox import Account, Fault, Sandbox
 from source_clevertap.sandbox.demo import DemoAccount
 
@@ -41,7 +42,7 @@ def started(folder: Path, config: Json | None, *options: str, **variables: str) 
     }
     process = subprocess.Popen(
         [sys.executable, "-m", "source_clevertap.sync", *arguments],
-        env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+        env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, start_new_session=True,
     )  # fmt: skip
     try:
         yield process
@@ -60,7 +61,7 @@ def sync(folder: Path, config: Json | None, *options: str, **variables: str) -> 
 def rows(folder: Path, table: str) -> list[Json]:
     """What a table holds, as the connector printed it."""
     with duckdb.connect(str(folder / "it.duckdb"), read_only=True) as connection:
-        answer = connection.sql(f'SELECT * EXCLUDE (_dlt_load_id) FROM "{table}"')  # noqa: S608
+        answer = connection.sql(f'SELECT * EXCLUDE (_synced_at, _unfit) FROM "{table}"')  # noqa: S608
         kinds = dict(zip(answer.columns, map(str, answer.types), strict=True))
         found = [dict(zip(answer.columns, row, strict=True)) for row in answer.fetchall()]
     for row in found:
@@ -113,16 +114,22 @@ def test_two_syncs_land_each_key_once_and_say_so(tmp_path: Path) -> None:
         assert code == 0, errors
         assert out.count("each key once") > 8
         assert "no day differs" in out
-        assert "Three new rows of events" in out
+        assert "The three newest rows of events" in out
+        assert "_unfit" not in out
         assert errors == ""
     assert len(sandbox.requests) - requests < requests
+    file = (tmp_path / "it.duckdb").read_bytes()
+    assert int.from_bytes(file[12:20], "little") == 64  # the format that DuckDB 1.0 opens
+    with duckdb.connect(str(tmp_path / "it.duckdb"), read_only=True) as connection:
+        there = connection.sql("SELECT schema_name, table_name FROM duckdb_tables()").fetchall()
+    assert len(there) == len({table for _, table in there}) == 12  # eleven streams and their states
     for stream in ("campaigns", "content_blocks", "daily_event_counts"):
         truth = tables.truth(stream, ACCOUNT, NAMES, 20240301, 20240330)
         came = tables.keyed(stream, rows(tmp_path, stream))
         assert came.keys() == truth.keys(), stream
 
 
-@pytest.mark.parametrize("by", [signal.SIGKILL, pytest.param(signal.SIGINT, marks=pytest.mark.slow)])
+@pytest.mark.parametrize("by", [signal.SIGKILL, signal.SIGINT])
 def test_a_sync_that_is_stopped_keeps_what_was_committed_and_the_next_completes_it(
     tmp_path: Path, by: signal.Signals
 ) -> None:
@@ -132,15 +139,135 @@ def test_a_sync_that_is_stopped_keeps_what_was_committed_and_the_next_completes_
             commits = 0
             while commits < 3:
                 commits += "committed" in process.stdout.readline()
-            process.send_signal(by)
+            os.killpg(process.pid, by)  # as a terminal does
             _, errors = process.communicate(timeout=60)
         assert process.returncode != 0
         assert (by is signal.SIGKILL) or errors.strip().startswith("Interrupted. What was committed")
+        assert (by is signal.SIGKILL) or len(errors.strip().splitlines()) == 1
         kept = len(rows(tmp_path, "events"))
         assert sync(tmp_path, settings, *streams)[0] == 0
         assert_whole(tmp_path, sandbox)
 
     assert kept >= 500
+
+
+def test_given_a_sync_that_runs_when_another_is_started_then_it_says_so_and_the_first_one_completes(
+    tmp_path: Path,
+) -> None:
+    with Sandbox(ACCOUNT, page_rows=230, latency=0.05) as sandbox:
+        settings, streams = config(sandbox), ("--streams", "events", "profiles")
+        with started(tmp_path, settings, *streams, "--commit-rows", "500") as first:
+            while "committed" not in first.stdout.readline():
+                pass
+            code, _, errors = sync(tmp_path, settings, *streams)
+            _, first_errors = first.communicate(timeout=60)
+        assert first.returncode == 0, first_errors
+        assert_whole(tmp_path, sandbox)
+
+    assert code == 1
+    assert errors == (
+        f"The sync did not complete. A sync into {tmp_path / 'it.duckdb'} is running. Let it end, or choose "
+        "another file.\n"
+    )
+
+
+def test_given_an_odd_value_and_a_stream_that_cannot_be_stored_when_synced_then_all_others_are_there(
+    tmp_path: Path,
+) -> None:
+    def odd(request: Json, page: Any) -> Any:
+        if not page.get("messages"):
+            return None
+        first, *others = page["messages"]
+        return {**page, "messages": [{**first, "sent": "1,234"}, *others]}
+
+    with duckdb.connect(str(tmp_path / "it.duckdb")) as connection:
+        connection.execute("CREATE VIEW content_blocks AS SELECT 1 AS id")
+    with Sandbox(ACCOUNT, change=odd) as sandbox:
+        code, out, errors = sync(tmp_path, config(sandbox))
+        assert_whole(tmp_path, sandbox)
+
+    assert code == 1
+    assert errors == (
+        "The sync did not complete. content_blocks does not fit its table (KeyError). Choose another "
+        "file with --database.\n"
+    )
+    (told,) = (line for line in out.splitlines() if "_unfit" in line)
+    assert told.endswith("(the column _unfit has them): message_reports 1.")
+    with duckdb.connect(str(tmp_path / "it.duckdb"), read_only=True) as connection:
+        unfit = connection.sql("SELECT sent, _unfit FROM message_reports WHERE _unfit IS NOT NULL").fetchall()
+    assert unfit == [(None, '{"sent": "1,234"}')]
+    assert len(rows(tmp_path, "category_groups")) == 7
+
+
+COLUMNS = {
+    "id": "VARCHAR", "count": "BIGINT", "share": "DOUBLE", "on": "BOOLEAN", "at": "TIMESTAMP WITH TIME ZONE",
+    "day": "DATE", "text": "VARCHAR", "list": "JSON",
+}  # fmt: skip
+
+
+def stored(folder: Path, *commits: list[Json]) -> tuple[Stream, list[Json]]:
+    """A stream and its table after commits, each of another sync."""
+    for records in commits:
+        stream = Stream("things", ["id"], dict(COLUMNS), incremental=True)
+        with landing(folder / "it.duckdb") as file:
+            file.commit(stream, records, None)
+            assert stream.error == ""
+            table = file.connection.sql("SELECT * EXCLUDE _synced_at FROM things ORDER BY ALL")
+            found = [dict(zip(table.columns, row, strict=True)) for row in table.fetchall()]
+    return stream, [{name: value for name, value in row.items() if value is not None} for row in found]
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "column", "unfit"),
+    [
+        ("count", "1,234", None, '"1,234"'),
+        ("count", 2**63, None, "9223372036854775808"),
+        ("count", 3.5, None, "3.5"),
+        ("count", True, None, "true"),
+        ("count", 3.0, 3, None),
+        ("share", 2**53 + 1, None, "9007199254740993"),
+        ("share", "12 %", None, '"12 %"'),
+        ("on", "yes", None, '"yes"'),
+        ("at", "25 Dec, 2017", None, '"25 Dec, 2017"'),
+        ("day", 20220230, None, "20220230"),
+        ("day", "2022-02-30", None, '"2022-02-30"'),
+        ("text", {"a": [1]}, '{"a": [1]}', None),
+        ("list", {"a": 1}, '{"a": 1}', None),
+        ("LIST", [1], None, "[1]"),
+        ("", 1, None, "1"),
+        ("_unfit", 1, None, None),
+    ],
+)
+def test_given_a_value_that_does_not_fit_its_column_when_stored_then_it_is_null_and_unfit_has_it(
+    tmp_path: Path, name: str, value: Any, column: Any, unfit: str | None
+) -> None:
+    good = {"id": "b", "count": 2**63 - 1, "share": 0.5, "on": False, "text": "x"}
+
+    stream, (first, second) = stored(tmp_path, [{"id": "a", name: value}, good])
+
+    told = {"_unfit": f'{{"{name}": {unfit or value}}}'} if column is None else {name: column}
+    assert first == {"id": "a", **told}
+    assert second == good
+    assert stream.unfit == (column is None)
+
+
+def test_given_rows_without_a_key_when_stored_again_then_each_content_is_there_once_and_counted(
+    tmp_path: Path,
+) -> None:
+    keyless: list[Json] = [{"id": None, "count": 1}, {"count": 1}, {"count": 2}]
+
+    stream, found = stored(tmp_path, [*keyless, {"id": "a", "count": 1}], [*keyless, {"id": "a", "count": 2}])
+
+    assert found == [{"id": "a", "count": 2}, {"count": 1}, {"count": 2}]
+    assert stream.keyless == 2
+
+
+def test_given_names_that_differ_by_case_in_two_syncs_when_stored_then_the_first_one_is_the_column(
+    tmp_path: Path,
+) -> None:
+    _, found = stored(tmp_path, [{"id": "a", "Plan": 1}], [{"id": "b", "plan": 2}, {"id": "c", "Plan": 3}])
+
+    assert found == [{"id": "a", "Plan": "1"}, {"id": "b", "_unfit": '{"plan": 2}'}, {"id": "c", "Plan": "3"}]
 
 
 @pytest.mark.slow
@@ -149,7 +276,8 @@ def test_a_full_disk_is_reported_and_the_next_sync_completes_it(tmp_path: Path) 
         settings, streams = config(sandbox), ("--streams", "events", "profiles")
         code, _, errors = sync(tmp_path, settings, *streams, FILE_BYTES="2000000")
         assert code == 1
-        assert "The disk is full." in errors
+        assert "File too large" in errors
+        assert len(errors.splitlines()) == 1, errors
         assert sync(tmp_path, settings, *streams)[0] == 0
         assert_whole(tmp_path, sandbox)
 
@@ -247,6 +375,23 @@ def test_a_file_of_settings_that_cannot_be_used_is_one_line(tmp_path: Path, cont
     assert not (tmp_path / "it.duckdb").exists()
 
 
+def test_given_a_file_that_has_no_answers_when_asked_then_one_line_says_so(tmp_path: Path) -> None:
+    path = tmp_path / "it.duckdb"
+    asked = [sys.executable, "-m", "source_clevertap.questions", str(path)]
+
+    def answer() -> str:
+        done = subprocess.run(asked, capture_output=True, text=True, cwd=ROOT, check=False)
+        assert (done.returncode, len(done.stderr.splitlines())) == (1, 1), done.stderr
+        return done.stderr
+
+    assert "Type make sync first" in answer()
+    with duckdb.connect(str(path)):
+        assert "is open in another program" in answer()
+    assert "does not have all tables. Type make sync first." in answer()
+    path.write_text("no database")
+    assert "is not a DuckDB file" in answer()
+
+
 @pytest.mark.slow
 def test_what_else_goes_wrong_is_one_line(tmp_path: Path) -> None:
     with Sandbox(ACCOUNT) as sandbox:
@@ -259,6 +404,7 @@ def test_what_else_goes_wrong_is_one_line(tmp_path: Path) -> None:
         locked = sync(tmp_path, settings)
     held.write_text("no database")
     other = sync(tmp_path, settings)
+    nowhere = sync(tmp_path, settings, "--database", str(tmp_path / "nowhere" / "it.duckdb"))
 
     for (code, _, errors), words in (
         (wrong, "credentials or region"),
@@ -266,6 +412,7 @@ def test_what_else_goes_wrong_is_one_line(tmp_path: Path) -> None:
         (unreachable, "could not be reached"),
         (locked, "is open in another program"),
         (other, "is not a DuckDB file"),
+        (nowhere, "No such file or directory"),
     ):
         assert code == 1
         assert words in errors

@@ -31,7 +31,7 @@ TYPES = {"integer": "BIGINT", "number": "DOUBLE", "boolean": "BOOLEAN"}
 FORMATS = dict(zip(("date-time", "date"), TIMES, strict=True))
 OWN = {"_unfit": "JSON", "_synced_at": "TIMESTAMP WITH TIME ZONE"}  # columns that we add
 OLDEST_DUCKDB = "v1.0.0"  # that can open the file
-DISK_ERRORS = (duckdb.IOException, duckdb.FatalException)
+DISK_ERRORS = (duckdb.IOException, duckdb.FatalException, duckdb.TransactionException)  # the last: of a commit
 
 
 class SyncError(Exception):
@@ -132,7 +132,7 @@ class Landing:
     """A DuckDB file. Rows are merged by primary key, and a state is committed with the rows before it."""
 
     def __init__(self, database: Path, connection: duckdb.DuckDBPyConnection) -> None:
-        self.database, self._connection = database, connection
+        self.database, self.connection = database, connection
         self._now = datetime.now(timezone.utc)
         if "_dlt_version" in self.tables():
             raise SyncError(f"{database} is of an earlier version. Delete it, or choose another file with --database.")
@@ -145,47 +145,45 @@ class Landing:
     def commit(self, stream: Stream, records: list[Json], state: Json | None) -> None:
         """Stores rows of a stream together with its state. Sets stream.error if that is not possible."""
         try:
-            self._connection.begin()
+            self.connection.begin()
             if records:
                 self._merge(stream, records)
             if state:
-                self._connection.execute(
-                    "INSERT OR REPLACE INTO _state VALUES (?, ?)", [stream.name, json.dumps(state)]
-                )
-            self._connection.commit()
+                self.connection.execute("INSERT OR REPLACE INTO _state VALUES (?, ?)", [stream.name, json.dumps(state)])
+            self.connection.commit()
         except DISK_ERRORS:
             raise
         except (duckdb.Error, KeyError, ValueError) as error:  # its text may contain values
-            self._connection.rollback()
+            self.connection.rollback()
             kind = type(error).__name__
             stream.error = f"{stream.name} does not fit its table ({kind}). Choose another file with --database."
 
     def _merge(self, stream: Stream, records: list[Json]) -> None:
-        run, table = self._connection.execute, quoted(stream.name)
+        run, table = self.connection.execute, quoted(stream.name)
         columns = ", ".join(f"{quoted(name)} {kind}" for name, kind in {**stream.columns, **OWN}.items())
         run(f"CREATE TABLE IF NOT EXISTS {table} ({columns})")
         # The table may be of a sync whose catalog had other columns and types.
         there = {name: kind for name, kind, *_ in run(f"DESCRIBE {table}").fetchall()}
         stream.columns.update({name: kind for name, kind in there.items() if name not in OWN})
         new = table_of(stream, records, self._now)
-        for name in stream.columns.keys() - there.keys():
+        for name in [name for name in stream.columns if name not in there]:
             run(f"ALTER TABLE {table} ADD COLUMN {quoted(name)} {stream.columns[name]}")
         key, content = ([quoted(name) for name in names] for names in (stream.key, [*stream.columns, "_unfit"]))
         # Rows without a key are equal if all that they contain is.
         same = f"row({', '.join(key)}, CASE WHEN {stream.keyless_where} THEN row({', '.join(content)}) END)"
-        self._connection.register("new", new)
+        self.connection.register("new", new)
         run(
             "CREATE OR REPLACE TEMP TABLE latest AS SELECT * EXCLUDE _number FROM new "  # noqa: S608
             f"QUALIFY row_number() OVER (PARTITION BY {same} ORDER BY _number DESC) = 1"
         )
-        self._connection.unregister("new")
+        self.connection.unregister("new")
         run(f"DELETE FROM {table} WHERE {same} IN (SELECT {same} FROM latest)")  # noqa: S608
         run(f"INSERT INTO {table} BY NAME FROM latest")
         stream.keyless += self.query(f"SELECT count(*) FROM latest WHERE {stream.keyless_where}")[0][0]  # noqa: S608
 
     def query(self, sql: str) -> list[tuple[Any, ...]]:
         """The rows that a query returns."""
-        return self._connection.execute(sql).fetchall()
+        return self.connection.execute(sql).fetchall()
 
     def tables(self) -> set[str]:
         """The names of the tables."""
@@ -194,7 +192,7 @@ class Landing:
     def drop_others(self, stream: str) -> None:
         """Deletes the rows of a stream that this sync did not store, after a full refresh."""
         if stream in self.tables():
-            self._connection.execute(f"DELETE FROM {quoted(stream)} WHERE _synced_at <> ?", [self._now])  # noqa: S608
+            self.connection.execute(f"DELETE FROM {quoted(stream)} WHERE _synced_at <> ?", [self._now])  # noqa: S608
 
 
 def quoted(name: str) -> str:
