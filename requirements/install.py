@@ -47,7 +47,7 @@ def main():
     print(f"Installing {what} into {folder} (about {megabytes} MB, a few minutes).")
     sys.stdout.flush()
     if not os.path.exists(folder):
-        subprocess.check_call([sys.executable, "-m", "venv", folder])
+        call([sys.executable, "-m", "venv", folder])
     pip(folder, ["--require-hashes", "-r", lock], count_of(lock))
     if name in EDITABLE:
         pip(folder, ["--no-deps", "--no-build-isolation", "-e", "."], 0)
@@ -72,15 +72,10 @@ def python_problem(newest):
 def pip(folder, arguments, count):
     """Runs pip install, and shows that it lives: a line every ten packages, or one that changes."""
     command = [os.path.join(folder, "bin", "python"), "-m", "pip", "install", "--progress-bar", "off"]
-    process = subprocess.Popen(
-        command + ["--disable-pip-version-check"] + arguments,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        universal_newlines=True,
-    )
-    lines, done, changes = [], 0, sys.stdout.isatty()
-    for line in process.stdout:
-        lines.append(line)
+    done, changes = 0, sys.stdout.isatty()
+
+    def look(line):
+        nonlocal count, done
         words = line.split()
         if words[:1] == ["Ignoring"]:
             count -= 1
@@ -90,10 +85,22 @@ def pip(folder, arguments, count):
                 show(f"  {min(done, count)} of {count} packages", changes)
         elif words[:2] == ["Installing", "collected"] and count:
             show(f"  {done} of {count} packages fetched; unpacking them", changes)
+
+    call(command + ["--disable-pip-version-check"] + arguments, look)
     if changes and count:
         print("")
+
+
+def call(command, look=str):
+    """Runs a command, and hands each line that it prints to a function. Ends with its error, one line."""
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, universal_newlines=True)
+    lines = []
+    for line in process.stdout:
+        lines.append(line.strip())
+        look(line)
     if process.wait():
-        sys.exit("pip failed:\n" + "".join(lines[-15:]))
+        errors = [line for line in lines if line.lower().startswith("error")] or lines[-1:] or ["no reason is given"]
+        sys.exit(f"The installation failed: {errors[0].rstrip('.')}. When this is mended, try again.")
 
 
 def show(text, changes):
@@ -122,4 +129,9 @@ def write(path, text):
 
 
 if __name__ == "__main__":
-    main()
+    try:
+        main()
+    except KeyboardInterrupt:
+        sys.exit("\nInterrupted. The next try continues.")
+    except OSError as error:
+        sys.exit(f"The installation failed: {error.strerror}: {error.filename}. When this is mended, try again.")
