@@ -3,6 +3,7 @@
 import json
 import re
 from collections.abc import Callable
+from datetime import date
 from pathlib import Path
 from typing import Any
 
@@ -76,6 +77,17 @@ def test_a_demo_account_shows_its_zone_and_how_much_there_is(
     wrong = timezone != account.timezone
     assert ("Set timezone to the project's: the data is in UTC+5.5 hours" in out) == wrong
     assert {number for number, verdict in found.items() if verdict == DIFFERS} == ({14} if wrong else set())
+
+
+@pytest.mark.parametrize("day", [1, 4])
+def test_given_any_day_of_the_demo_account_when_examined_then_every_assumption_is_confirmed(
+    day: int, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(doctor, "local_day", lambda _: date(2026, 11, day))
+
+    assert doctor.main(["--sandbox"]) == 0
+
+    assert capsys.readouterr().out.count(f" {CONFIRMED} ") == len(ASSUMPTIONS)
 
 
 # ------------------------------------------------------------------ a CleverTap that is otherwise
@@ -254,6 +266,15 @@ def test_what_keeps_it_from_running_is_one_line(
     assert says in told.err.splitlines()[-1]
     assert told.out == ""
     assert "wrong" not in told.err
+
+
+def test_given_no_account_when_examined_then_one_line_says_how_to_go_on(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert doctor.main(["--config", str(tmp_path / "config.json")]) == 1
+
+    (line,) = capsys.readouterr().err.splitlines()
+    assert "Copy secrets/config.json.example to it and fill it in. DOCTOR=--sandbox make doctor" in line
 
 
 def test_records_of_an_odd_form_do_not_stop_it(tmp_path: Path) -> None:

@@ -8,7 +8,7 @@ import sys
 import threading
 import urllib.error
 import urllib.request
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Iterator
 from datetime import date, datetime, timezone
 from typing import Any
@@ -18,8 +18,9 @@ from zoneinfo import ZoneInfo
 import pytest
 
 from source_clevertap.run import definition_file
-from source_clevertap.sandbox import Account, Fault, Sandbox
+from source_clevertap.sandbox import Account, Fault, Sandbox, tables
 from source_clevertap.sandbox.account import EVENTS, NOT_EXPORTABLE, UNKNOWN
+from source_clevertap.sandbox.demo import DemoAccount
 from source_clevertap.sandbox.tables import campaign_id
 
 Json = dict[str, Any]
@@ -391,3 +392,38 @@ def test_trends_count_at_most_a_year_in_no_order_and_each_day_by_ts(sandbox: San
     assert list(counts) != sorted(counts)
     too_long = call(sandbox, "", {**body, "to": 20230102}, "/1/counts/trends.json")
     assert too_long[0] == 400
+
+
+# -------------------------------------------------------------------- the demo account
+
+
+def test_given_the_demo_account_when_read_then_its_tables_agree_and_nothing_is_in_the_future() -> None:
+    account, always = DemoAccount(as_of=datetime(2026, 9, 1, 12, tzinfo=timezone.utc)), (20260101, 20991231)
+    seen: defaultdict[tuple[str, str], list[float]] = defaultdict(list)
+    clicks: Counter[str] = Counter()
+    for event in account.event_shares:
+        for row in account.event_truth(event, *always):
+            moment = datetime.strptime(row["time"] + "+0000", "%Y-%m-%dT%H:%M:%SZ%z").timestamp()
+            seen[row["record"]["profile"]["objectId"], event].append(moment)
+            clicks[row["record"]["event_props"].get("wzrk_id", "").partition("_")[0]] += 1
+    users = {row["record"]["objectId"]: row["record"]["events"] for row in account.truth("App Launched", *always)}
+    messages = tables.messages(account, *always, account.as_of)
+    schema = {row["name"]: row["eventCount"] for row in tables.event_schema(account)}
+
+    assert {(user, event): summary for user, events in users.items() for event, summary in events.items()} == {
+        key: {"count": len(moments), "first_seen": min(moments), "last_seen": max(moments)}
+        for key, moments in seen.items()
+        if key[0] in users
+    }
+    assert users.keys() == {user for user, event in seen if event == "App Launched"}
+    assert max(map(max, seen.values())) <= account.as_of.timestamp()
+    assert {str(m["message id"]): m["clicked"] for m in messages if m["clicked"]} == {
+        i: n for i, n in clicks.items() if i
+    }
+    assert len(clicks) > 8
+    assert {event: schema[event] for event in account.event_shares} == {
+        event: sum(len(moments) for (_, name), moments in seen.items() if name == event)
+        for event in account.event_shares
+    }
+    assert {c["status"] for c in tables.campaigns(account, 20260901)} == {"pending"}
+    assert "Discarded" not in str(tables.event_schema(account))

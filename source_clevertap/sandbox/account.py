@@ -34,6 +34,7 @@ EVENTS = {
 NOT_EXPORTABLE = ("Notification Viewed", "Notification Clicked")
 UNKNOWN = "Discarded Long Ago"  # in the schema, but cannot be exported
 UNREADABLE = (None, "", 0, "2022-01-01", 20220230101010, 2022010112)
+USER_PROPERTIES = ("Customer Type", "last.score", "citt\u00e0", "tags", "nested \u2603", "it's {{ 7 }}")
 LATEST_DAYS = 2  # how late an event may arrive
 
 _FIRST_NAMES = (
@@ -82,6 +83,13 @@ class Account:
     turned: int = 0
 
     event_shares: ClassVar[Mapping[str, int]] = EVENTS
+    user_properties: ClassVar[tuple[str, ...]] = USER_PROPERTIES
+    campaign_days: ClassVar[int] = 17  # one campaign every so many days
+    message_days: ClassVar[int] = 9
+
+    def adapted(self, table: str, number: int, row: Any) -> Any:
+        """A row of tables.py as this account has it."""
+        return row
 
     def schema(self) -> list[str]:
         """All event names of the account."""

@@ -89,7 +89,7 @@ class Tables:
         numbers = {tables.campaign_id(number): number for number in range(1000)}
         if type(body.get("id")) is not int or body["id"] not in numbers:
             return fail("Invalid campaign id", 400, http=400)
-        report = tables.campaign_report(numbers[body["id"]])
+        report = tables.campaign_report(self.account, numbers[body["id"]])
         if isinstance(report, int):
             return NO_REPORT[report]()
         return {"status": "success", "result": report}

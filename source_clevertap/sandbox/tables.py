@@ -19,9 +19,7 @@ from source_clevertap.sandbox.account import (
 
 Row = dict[str, Any]
 
-CAMPAIGN_DAYS = 17  # one campaign every so many days
 CAMPAIGNS_END = date(2030, 1, 1)
-MESSAGE_DAYS = 9
 COUNTS_MOVE_FOR_DAYS = 25  # after a message's start
 BLOCKS = 250
 NO_REPORT_FORMS = 4
@@ -31,36 +29,36 @@ _CHANNELS = ("Push", "email", "SMS", "web_pop_up")
 
 def event_schema(account: Account) -> list[Row]:
     """The events of getSchema: `name`, and fields that are not documented."""
-    return [
+    rows = [
         {"name": name, "status": ("Active", "Inactive", "Discarded")[number % 3], "eventCount": number}
         for number, name in enumerate(account.schema())
     ]
+    return [account.adapted("event_schema", number, row) for number, row in enumerate(rows)]
 
 
 def user_properties(account: Account) -> list[Row]:
     """The profile properties of getSchema."""
     types: tuple[Any, ...] = ("String", "Integer", ["Mixed", "List"], None)
-    names = ("Customer Type", "last.score", "citt\u00e0", "tags", "nested \u2603", "it's {{ 7 }}")
-    return [
+    rows = [
         {"name": name, "dataType": types[number % 4], "properties": {"required": number % 2 == 0}}
-        for number, name in enumerate(names)
+        for number, name in enumerate(account.user_properties)
     ]
+    return [account.adapted("user_properties", number, row) for number, row in enumerate(rows)]
 
 
 def campaigns(account: Account, first: int = 0, last: int = 99991231) -> list[Row]:
     """The campaigns that are scheduled from day `first` to `last` (YYYYMMDD)."""
     rows = []
-    for number in range((CAMPAIGNS_END - account.first_day).days // CAMPAIGN_DAYS):
-        day = f"{account.first_day + timedelta(number * CAMPAIGN_DAYS):%Y%m%d}"
+    for number in range((CAMPAIGNS_END - account.first_day).days // account.campaign_days):
+        day = f"{account.first_day + timedelta(number * account.campaign_days):%Y%m%d}"
         if first <= int(day) <= last:
-            rows.append(
-                {
-                    "id": campaign_id(number),
-                    "name": f"Campaign {number} \u2603",
-                    "scheduled_on": f"{day} 10:30" if number % 2 else int(f"{day}1030"),
-                    "status": ("completed", "running", "stopped", "paused", "pending")[number % 5],
-                }
-            )
+            row = {
+                "id": campaign_id(number),
+                "name": f"Campaign {number} \u2603",
+                "scheduled_on": f"{day} 10:30" if number % 2 else int(f"{day}1030"),
+                "status": ("completed", "running", "stopped", "paused", "pending")[number % 5],
+            }
+            rows.append(account.adapted("campaigns", number, row))
     return rows
 
 
@@ -69,50 +67,50 @@ def campaign_id(number: int) -> int:
     return 1457432766 + number * 100_000_007
 
 
-def campaign_report(number: int) -> Row | int:
+def campaign_report(account: Account, number: int) -> Row | int:
     """A campaign's result, or the form of its "no report yet" (0 to 3)."""
-    if number % 2:
-        return number // 2 % NO_REPORT_FORMS
-    result: Row = {"sent": number * 10, "clicked": number}
+    result: Row | int = {"sent": number * 10, "clicked": number}
     if number % 6 == 0:
-        result["viewed"] = {"Android": number, "iOS": None}
-    return result
+        result = {"sent": number * 10, "clicked": number, "viewed": {"Android": number, "iOS": None}}
+    if number % 2:
+        result = number // 2 % NO_REPORT_FORMS
+    adapted: Row | int = account.adapted("campaign_reports", number, result)
+    return adapted
 
 
 def campaign_reports(account: Account, first: int = 0, last: int = 99991231) -> list[Row]:
     """What a complete read of all reports must return."""
     numbers = {campaign_id(n): n for n in range(10_000)}
-    reports = [(row["id"], campaign_report(numbers[row["id"]])) for row in campaigns(account, first, last)]
+    reports = [(row["id"], campaign_report(account, numbers[row["id"]])) for row in campaigns(account, first, last)]
     return [{"campaign_id": key, "result": report} for key, report in reports if isinstance(report, dict)]
 
 
 def messages(account: Account, first: int, last: int, now: datetime) -> list[Row]:
     """Reports of the messages that started from day `first` to `last`, with their counts at `now`."""
     rows = []
-    for number in range((CAMPAIGNS_END - account.first_day).days // MESSAGE_DAYS):
+    for number in range((CAMPAIGNS_END - account.first_day).days // account.message_days):
         rng = Random(account.seed * 7 + number)
         start = datetime(*account.first_day.timetuple()[:3]) + timedelta(
-            days=number * MESSAGE_DAYS, seconds=rng.randrange(86400)
+            days=number * account.message_days, seconds=rng.randrange(86400)
         )
         if not first <= int(f"{start:%Y%m%d}") <= last:
             continue
         moved = min(max((now.replace(tzinfo=None) - start).days, 0), COUNTS_MOVE_FOR_DAYS)
-        rows.append(
-            {
-                "message id": campaign_id(number),
-                "message_name": f"Message {number}",
-                "channel": _CHANNELS[number % 4],
-                "delivery": "One time",
-                "start_date": f"{start:%d %b, %Y %H:%M:%S}",
-                "status": "Completed" if moved == COUNTS_MOVE_FOR_DAYS else "Running",
-                "labels": ["x", "\u00e9"] if number % 2 else None,
-                "device": ["android"],
-                "conversion_event": "Charged",
-                "sent": 100 * (moved + 1),
-                "viewed": 40 * moved,
-                "clicked": 3 * moved,
-            }
-        )
+        row = {
+            "message id": campaign_id(number),
+            "message_name": f"Message {number}",
+            "channel": _CHANNELS[number % 4],
+            "delivery": "One time",
+            "start_date": f"{start:%d %b, %Y %H:%M:%S}",
+            "status": "Completed" if moved == COUNTS_MOVE_FOR_DAYS else "Running",
+            "labels": ["x", "\u00e9"] if number % 2 else None,
+            "device": ["android"],
+            "conversion_event": "Charged",
+            "sent": 100 * (moved + 1),
+            "viewed": 40 * moved,
+            "clicked": 3 * moved,
+        }
+        rows.append(account.adapted("messages", number, row))
     return rows
 
 
