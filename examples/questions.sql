@@ -1,5 +1,5 @@
 -- Three common questions about CleverTap's data. The queries run in DuckDB after `make sync`
--- (`duckdb sandbox.duckdb < examples/questions.sql`), in SQLite, and with few changes elsewhere.
+-- (`make questions`, or `duckdb sandbox.duckdb < examples/questions.sql`), and with few changes elsewhere.
 
 -- 1. How many users raised each event on a day, and how often? The day is that of ts, the device's clock.
 SELECT event_name,

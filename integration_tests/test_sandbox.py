@@ -18,7 +18,7 @@ from zoneinfo import ZoneInfo
 import pytest
 
 from source_clevertap.run import definition_file
-from source_clevertap.sandbox import Account, Fault, Sandbox, tables
+from source_clevertap.sandbox import Account, Sandbox, tables
 from source_clevertap.sandbox.account import EVENTS, NOT_EXPORTABLE, UNKNOWN
 from source_clevertap.sandbox.demo import DemoAccount
 from source_clevertap.sandbox.tables import campaign_id
@@ -114,21 +114,6 @@ def test_an_unknown_or_old_cursor_is_refused(sandbox: Sandbox) -> None:
     )
 
 
-def test_an_export_without_data_has_one_page_without_records(sandbox: Sandbox) -> None:
-    cursor = opened(sandbox, body={**RANGE, "from": 20251130})
-
-    assert call(sandbox, f"cursor={cursor}") == (200, {"status": "success"})
-
-
-def test_a_page_is_not_ready_as_often_as_asked_for(sandbox: Sandbox) -> None:
-    sandbox.not_ready = 2
-    cursor = opened(sandbox)
-
-    answers = [call(sandbox, f"cursor={cursor}")[1].get("code") for _ in range(3)]
-
-    assert answers == [2, 2, None]
-
-
 @pytest.mark.parametrize(
     ("changes", "http", "error"),
     [
@@ -145,18 +130,6 @@ def test_what_cannot_be_exported_is_refused(sandbox: Sandbox, changes: Json, htt
     status, answer = call(sandbox, "", {**RANGE, **changes})
 
     assert (status, answer["status"], answer["error"]) == (http, "fail", error)
-
-
-@pytest.mark.parametrize(
-    ("headers", "http"),
-    [
-        ({"X-CleverTap-Passcode": "wrong"}, 401),
-        ({"X-CleverTap-Account-Id": "wrong"}, 401),
-        ({"X-CleverTap-Account-Id": ""}, 503),
-    ],
-)
-def test_wrong_credentials_are_refused(sandbox: Sandbox, headers: dict[str, str], http: int) -> None:
-    assert call(sandbox, "", RANGE, **headers)[0] == http
 
 
 def test_the_fourth_request_in_flight_is_throttled(sandbox: Sandbox) -> None:
@@ -244,11 +217,6 @@ def test_an_event_happens_on_its_day_where_the_project_is() -> None:
         for number in account.raised("App Launched", 20241103, 20241103):
             moment = account.moment("App Launched", number)
             assert moment.astimezone(ZoneInfo(zone)).date() == date(2024, 11, 3)
-
-
-def test_an_unknown_fault_is_refused() -> None:
-    with pytest.raises(ValueError, match="no fault 'typo'"):
-        Fault.parse("typo:3")
 
 
 def command(module: str, *options: str, before: str = "pass") -> tuple[int, str, str]:
@@ -346,20 +314,6 @@ def test_content_blocks_ask_for_milliseconds_and_count_pages_from_one(sandbox: S
     assert len(call(sandbox, f"updatedFrom={newest}", None, path)[1]["contentBlocks"]) == 1
 
 
-def test_a_feature_that_is_off_is_refused_in_words() -> None:
-    with Sandbox(features_off=("content_blocks",)) as sandbox:
-        answer = call(sandbox, "", None, "/v1/contentBlock/list")
-
-    assert answer[0] == 403
-    assert "not enabled" in answer[1]["error"]
-
-
-def test_category_groups_and_user_properties_come_at_once(sandbox: Sandbox) -> None:
-    assert len(call(sandbox, "", None, "/category-groups")[1]["list"]) == 7
-    assert call(sandbox, "type=userProperties", None, "/getSchema")[1]["userProperties"]
-    assert call(sandbox, "type=other", None, "/getSchema")[0] == 400
-
-
 @pytest.mark.parametrize(("name", "key"), [("trends", "x"), ("profiles", "count")])
 def test_a_count_is_partial_until_it_is_done(sandbox: Sandbox, name: str, key: str) -> None:
     sandbox.not_ready = 2
@@ -399,31 +353,27 @@ def test_trends_count_at_most_a_year_in_no_order_and_each_day_by_ts(sandbox: San
 
 def test_given_the_demo_account_when_read_then_its_tables_agree_and_nothing_is_in_the_future() -> None:
     account, always = DemoAccount(as_of=datetime(2026, 9, 1, 12, tzinfo=timezone.utc)), (20260101, 20991231)
-    seen: defaultdict[tuple[str, str], list[float]] = defaultdict(list)
+    times: defaultdict[tuple[str, str], list[float]] = defaultdict(list)
     clicks: Counter[str] = Counter()
     for event in account.event_shares:
         for row in account.event_truth(event, *always):
-            moment = datetime.strptime(row["time"] + "+0000", "%Y-%m-%dT%H:%M:%SZ%z").timestamp()
-            seen[row["record"]["profile"]["objectId"], event].append(moment)
-            clicks[row["record"]["event_props"].get("wzrk_id", "").partition("_")[0]] += 1
-    users = {row["record"]["objectId"]: row["record"]["events"] for row in account.truth("App Launched", *always)}
-    messages = tables.messages(account, *always, account.as_of)
-    schema = {row["name"]: row["eventCount"] for row in tables.event_schema(account)}
+            record, moment = row["record"], datetime.strptime(row["time"] + "+0000", "%Y-%m-%dT%H:%M:%SZ%z")
+            times[record["profile"]["objectId"], event].append(moment.timestamp())
+            clicks.update(key.partition("_")[0] for name, key in record["event_props"].items() if name == "wzrk_id")
+    users = [row["record"] for row in account.truth("App Launched", *always)]
+    summaries = {(user["objectId"], event): told for user in users for event, told in user["events"].items()}
+    schema = {row["name"]: row["eventCount"] for row in tables.event_schema(account) if row["eventCount"]}
 
-    assert {(user, event): summary for user, events in users.items() for event, summary in events.items()} == {
-        key: {"count": len(moments), "first_seen": min(moments), "last_seen": max(moments)}
-        for key, moments in seen.items()
-        if key[0] in users
+    assert {user["objectId"] for user in users} == {user for user, event in times if event == "App Launched"}
+    assert summaries == {
+        key: {"count": len(seen), "first_seen": min(seen), "last_seen": max(seen)}
+        for key, seen in times.items()
+        if (key[0], "App Launched") in times
     }
-    assert users.keys() == {user for user, event in seen if event == "App Launched"}
-    assert max(map(max, seen.values())) <= account.as_of.timestamp()
-    assert {str(m["message id"]): m["clicked"] for m in messages if m["clicked"]} == {
-        i: n for i, n in clicks.items() if i
-    }
-    assert len(clicks) > 8
-    assert {event: schema[event] for event in account.event_shares} == {
-        event: sum(len(moments) for (_, name), moments in seen.items() if name == event)
-        for event in account.event_shares
-    }
-    assert {c["status"] for c in tables.campaigns(account, 20260901)} == {"pending"}
+    assert max(map(max, times.values())) <= account.as_of.timestamp()
+    messages = tables.messages(account, *always, account.as_of)
+    assert {str(message["message id"]): message["clicked"] for message in messages if message["clicked"]} == clicks
+    assert len(clicks) > 7
+    assert schema == Counter(event for (_, event), seen in times.items() for _ in seen)
+    assert {campaign["status"] for campaign in tables.campaigns(account, 20260901)} == {"pending"}
     assert "Discarded" not in str(tables.event_schema(account))

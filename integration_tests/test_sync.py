@@ -5,6 +5,7 @@ import os
 import signal
 import subprocess
 import sys
+from collections import Counter, defaultdict
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
@@ -18,6 +19,7 @@ import pytest
 from integration_tests.helpers import tables
 from integration_tests.helpers.connector import ROOT, Json, true_occurrences
 from source_clevertap.landing import Stream, landing
+from source_clevertap.questions import statements
 from source_clevertap.sandbox import Account, Fault, Sandbox
 from source_clevertap.sandbox.demo import DemoAccount
 
@@ -251,23 +253,15 @@ def test_given_a_value_that_does_not_fit_its_column_when_stored_then_it_is_null_
     assert stream.unfit == (column is None)
 
 
-def test_given_rows_without_a_key_when_stored_again_then_each_content_is_there_once_and_counted(
+def test_given_rows_without_a_key_and_names_that_differ_by_case_when_stored_again_then_nothing_is_lost_or_doubled(
     tmp_path: Path,
 ) -> None:
     keyless: list[Json] = [{"id": None, "count": 1}, {"count": 1}, {"count": 2}]
 
-    stream, found = stored(tmp_path, [*keyless, {"id": "a", "count": 1}], [*keyless, {"id": "a", "count": 2}])
+    stream, found = stored(tmp_path, [*keyless, {"id": "a", "Plan": 1}], [*keyless, {"id": "a", "plan": 2}])
 
-    assert found == [{"id": "a", "count": 2}, {"count": 1}, {"count": 2}]
-    assert stream.keyless == 2
-
-
-def test_given_names_that_differ_by_case_in_two_syncs_when_stored_then_the_first_one_is_the_column(
-    tmp_path: Path,
-) -> None:
-    _, found = stored(tmp_path, [{"id": "a", "Plan": 1}], [{"id": "b", "plan": 2}, {"id": "c", "Plan": 3}])
-
-    assert found == [{"id": "a", "Plan": "1"}, {"id": "b", "_unfit": '{"plan": 2}'}, {"id": "c", "Plan": "3"}]
+    assert found == [{"id": "a", "_unfit": '{"plan": 2}'}, {"count": 1}, {"count": 2}]
+    assert (stream.keyless, stream.unfit) == (2, 1)
 
 
 @pytest.mark.slow
@@ -326,13 +320,20 @@ def test_the_demo_account_lands_and_the_views_answer_what_it_holds(tmp_path: Pat
     account = DemoAccount()
     days = (20260701, 20260720)
     charged = [account.event("Charged", n) for n in account.raised("Charged", *days)]
-    events = [account.event(e, n) for e in account.event_shares for n in account.raised(e, *days)]
-    people = (row["record"] for row in account.truth("App Launched", *days))
-    users = {person["identity"] for person in people if "identity" in person}
-    active: dict[str, set[str]] = {}
-    for event in events:
-        profile = event["profile"]
-        active.setdefault(str(event["ts"])[:8], set()).add(profile.get("identity", profile["objectId"]))
+    events = [(e, account.event(e, n)) for e in account.event_shares for n in account.raised(e, *days)]
+    people = {row["key"]: row["record"] for row in account.truth("App Launched", *days)}
+    users = {person["identity"] for person in people.values() if "identity" in person}
+    daily: defaultdict[tuple[str, str], list[str]] = defaultdict(list)
+    active: defaultdict[str, set[str]] = defaultdict(set)
+    by_email: Counter[tuple[str, str]] = Counter()
+    for name, event in events:
+        profile, day = event["profile"], str(event["ts"])[:8]
+        user = profile.get("identity", profile["objectId"])
+        active[day].add(user)
+        daily[name, day].append(user)
+        if user in people:
+            by_email[name, profile.get("email", "no e-mail address")] += 1
+    reports = tables.truth("message_reports", account, first=days[0], last=days[1]).values()
     with duckdb.connect(str(tmp_path / "it.duckdb"), read_only=True) as connection:
         (amount,) = connection.sql("SELECT sum(amount) FROM charges").fetchall()[0]
         by_day = connection.sql("SELECT strftime(day, '%Y%m%d'), users FROM daily_active_users").fetchall()
@@ -340,9 +341,18 @@ def test_the_demo_account_lands_and_the_views_answer_what_it_holds(tmp_path: Pat
         assert dict(by_day) == {day: len(people) for day, people in active.items()}
         assert {i for (i,) in connection.sql("SELECT identity FROM users").fetchall()} == users
         devices = connection.sql("SELECT object_id FROM device_users").fetchall()
-        assert {device for (device,) in devices} == {e["profile"]["objectId"] for e in events}
+        assert {device for (device,) in devices} == {e["profile"]["objectId"] for _, e in events}
         messages = connection.sql("SELECT message_id FROM message_performance").fetchall()
-        assert len(messages) == len(tables.truth("message_reports", account, first=days[0], last=days[1]))
+        assert len(messages) == len(reports)
+        by_event, by_user, by_channel = (connection.sql(q).fetchall() for q in statements("questions.sql"))
+        assert {row[:2]: row[2:] for row in by_event} == {key: (len({*ids}), len(ids)) for key, ids in daily.items()}
+        assert {row[:2]: row[2] for row in by_user} == by_email
+        assert {row[0]: row[2:5] for row in by_channel} == {
+            channel: tuple(
+                sum(r[name] for r in reports if r["channel"] == channel) for name in ("sent", "viewed", "clicked")
+            )
+            for channel in {report["channel"] for report in reports}
+        }
 
 
 def test_given_a_file_of_another_account_when_synced_then_it_is_refused_and_stays_as_it_is(tmp_path: Path) -> None:
@@ -402,6 +412,9 @@ def test_what_else_goes_wrong_is_one_line(tmp_path: Path) -> None:
     held = tmp_path / "it.duckdb"
     with duckdb.connect(str(held)):
         locked = sync(tmp_path, settings)
+    with duckdb.connect(str(held)) as connection:
+        connection.execute("CREATE TABLE _dlt_version (version BIGINT)")
+    earlier = sync(tmp_path, settings)
     held.write_text("no database")
     other = sync(tmp_path, settings)
     nowhere = sync(tmp_path, settings, "--database", str(tmp_path / "nowhere" / "it.duckdb"))
@@ -411,6 +424,7 @@ def test_what_else_goes_wrong_is_one_line(tmp_path: Path) -> None:
         (unknown, "There is no stream eventz. The streams are profiles, events"),
         (unreachable, "could not be reached"),
         (locked, "is open in another program"),
+        (earlier, "is of an earlier version"),
         (other, "is not a DuckDB file"),
         (nowhere, "No such file or directory"),
     ):

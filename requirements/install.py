@@ -134,4 +134,4 @@ if __name__ == "__main__":
     except KeyboardInterrupt:
         sys.exit("\nInterrupted. The next try continues.")
     except OSError as error:
-        sys.exit(f"The installation failed: {error.strerror}: {error.filename}. When this is mended, try again.")
+        sys.exit(f"The installation failed: {error}. When this is mended, try again.")

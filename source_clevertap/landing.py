@@ -31,7 +31,8 @@ TYPES = {"integer": "BIGINT", "number": "DOUBLE", "boolean": "BOOLEAN"}
 FORMATS = dict(zip(("date-time", "date"), TIMES, strict=True))
 OWN = {"_unfit": "JSON", "_synced_at": "TIMESTAMP WITH TIME ZONE"}  # columns that we add
 OLDEST_DUCKDB = "v1.0.0"  # that can open the file
-DISK_ERRORS = (duckdb.IOException, duckdb.FatalException, duckdb.TransactionException)  # the last: of a commit
+# Not of a stream. The last but one: of a commit.
+FILE_ERRORS = (duckdb.IOException, duckdb.FatalException, duckdb.TransactionException, duckdb.OutOfMemoryException)
 
 
 class SyncError(Exception):
@@ -51,7 +52,7 @@ def ended_in_one_line(failed: str, interrupted: str) -> Iterator[None]:
         sys.stdout = None
         sys.exit(1)
     except OSError as error:
-        sys.exit(f"{failed} {error.strerror}: {error.filename}. When this is mended, try again.")
+        sys.exit(f"{failed} {error}. When this is mended, try again.")
 
 
 @dataclass
@@ -110,7 +111,7 @@ def connected(database: Path, **options: Any) -> Iterator[duckdb.DuckDBPyConnect
     try:
         with duckdb.connect(str(database), **options) as connection:
             yield connection
-    except DISK_ERRORS as error:
+    except FILE_ERRORS as error:
         told = str(error).splitlines()[0].rstrip(".")
         raise SyncError(f"{told}. When this is mended, try again.") from error
 
@@ -151,7 +152,7 @@ class Landing:
             if state:
                 self.connection.execute("INSERT OR REPLACE INTO _state VALUES (?, ?)", [stream.name, json.dumps(state)])
             self.connection.commit()
-        except DISK_ERRORS:
+        except FILE_ERRORS:
             raise
         except (duckdb.Error, KeyError, ValueError) as error:  # its text may contain values
             self.connection.rollback()

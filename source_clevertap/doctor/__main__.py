@@ -82,7 +82,10 @@ def examine(config: dict[str, Any], report_file: str | None, sleep: Callable[[fl
     print_all(examination)
     if report_file:
         content = report(examination, str(config.get("region") or "global"), _version())
-        Path(report_file).write_text(json.dumps(content, indent=1) + "\n")
+        try:
+            Path(report_file).write_text(json.dumps(content, indent=1) + "\n")
+        except OSError as error:
+            return _cannot(f"The report cannot be written: {error}.")
         _say(f"{report_file} contains no value of your account. Please share it: see docs/doctor.md.")
     return 0
 

@@ -81,9 +81,9 @@ class DemoAccount(Account):
         first, last = rng.choice(FIRST_NAMES), rng.choice(LAST_NAMES)
         platform, make, model = rng.choice(DEVICES)
         record: dict[str, Any] = {"objectId": self.key(number)}
-        if number % 7:
+        if self.logged_in(number):
             email = f"{first}.{last}{number}@example.com".lower().replace("'", "")
-            identity = f"U{100_000 + number}"
+            identity = self.profile_id(number)
             record |= {"identity": identity, "all_identities": [identity, email], "email": email}
             record |= {"name": f"{first} {last}", "phone": f"+9198{number:08d}"}
         if flags.profile:
@@ -101,6 +101,15 @@ class DemoAccount(Account):
             device |= {"os_version": "14", "app_version": "3.2.0", "make": make, "model": model}
         record["platformInfo"] = [device]
         return record
+
+    def profile_id(self, number: int) -> str:
+        """The primary key that the connector must use."""
+        return f"U{100_000 + number}" if self.logged_in(number) else self.key(number)
+
+    @staticmethod
+    def logged_in(number: int) -> bool:
+        """Whether the user has an identity."""
+        return number % 7 != 0
 
     def moment(self, event: str, number: int) -> datetime:
         """Mostly in the evening."""
