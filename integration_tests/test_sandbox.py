@@ -317,7 +317,7 @@ def test_content_blocks_ask_for_milliseconds_and_count_pages_from_one(sandbox: S
 @pytest.mark.parametrize(("name", "key"), [("trends", "x"), ("profiles", "count")])
 def test_a_count_is_partial_until_it_is_done(sandbox: Sandbox, name: str, key: str) -> None:
     sandbox.not_ready = 2
-    path, body = f"/1/counts/{name}.json", {**RANGE, "to": 20220131, "groups": {"x": {}}}
+    path, body = f"/1/counts/{name}.json", {**RANGE, "to": 20220131, "groups": {"x": {"trend_type": "daily"}}}
     first = call(sandbox, "", body, path)[1]
     polled = [call(sandbox, f"req_id={first['req_id']}", None, path)[1] for _ in range(3)]
 
@@ -334,7 +334,7 @@ def test_a_count_is_partial_until_it_is_done(sandbox: Sandbox, name: str, key: s
 
 
 def test_trends_count_at_most_a_year_in_no_order_and_each_day_by_ts(sandbox: Sandbox) -> None:
-    body = {"event_name": "Charged", "from": 20220101, "to": 20221231, "groups": {"x": {}}}
+    body = {"event_name": "Charged", "from": 20220101, "to": 20221231, "groups": {"x": {"trend_type": "daily"}}}
 
     counts = call(sandbox, "", body, "/1/counts/trends.json")[1]["x"]
 

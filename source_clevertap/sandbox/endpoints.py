@@ -14,6 +14,7 @@ from source_clevertap.sandbox.exports import Exports
 from source_clevertap.sandbox.faults import Api, as_json, fail, refused_dates
 
 FIRST_REQ_ID = 2**53 + 1  # not exact as a float
+TRENDS = ("daily", "weekly", "monthly")
 NO_REPORT: tuple[Callable[[], web.Response], ...] = (
     lambda: web.Response(status=409),
     lambda: fail("This target has no result as of yet", 500, http=500),
@@ -95,10 +96,11 @@ class Tables:
         return {"status": "success", "result": report}
 
     def _messages(self, request: web.Request, body: dict[str, Any]) -> Answer:
-        refused = refused_dates(body.get("from"), body.get("to"), self.sandbox.today())
-        if refused:
-            return refused
-        rows = tables.messages(self.account, int(body["from"]), int(body["to"]), self._now())
+        first, last = (int(day) if isinstance(day, str) else day for day in (body.get("from"), body.get("to")))
+        refused = refused_dates(first, last, self.sandbox.today())
+        if refused or first is None or last is None:
+            return refused or fail("Invalid date", 4002, http=400)
+        rows = tables.messages(self.account, first, last, self._now())
         return {"status": "success", "total_results": len(rows), "messages": rows}
 
     def _blocks(self, request: web.Request, body: dict[str, Any]) -> Answer:
@@ -134,6 +136,8 @@ class Tables:
         else:
             groups = body.get("groups")
             if not isinstance(groups, dict) or _day(last) - _day(first) >= timedelta(366):
+                return fail("Invalid group", 400, http=400)
+            if not all(isinstance(group, dict) and group.get("trend_type") in TRENDS for group in groups.values()):
                 return fail("Invalid group", 400, http=400)
             count = tables.daily_users if body.get("unique") is True else tables.daily_counts
             counts = count(self.account, str(event), first, last, self._now())

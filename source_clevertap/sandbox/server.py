@@ -159,7 +159,14 @@ class Sandbox:
             if given != (self.account.account_id, secret):
                 return fail("Invalid Credentials", 401, http=401)
             ready = self._loop.time() + self.latency
-            answer = await handler(request)
+            try:
+                answer = await handler(request)
+            except web.HTTPMethodNotAllowed:
+                answer = fail("Method Not Allowed", 405, http=405)
+            except web.HTTPNotFound:
+                answer = web.Response()  # an unknown path: HTTP 200 and nothing
+            except ValueError:  # a parameter that should be a number
+                answer = fail("Incorrect Usage", 3, http=400)
             await asyncio.sleep(ready - self._loop.time())  # what is left: a full page takes time to make
             if self.change and isinstance(answer, web.Response) and answer.body:
                 changed = self.change(recorded, orjson.loads(bytes(answer.body)))  # type: ignore[arg-type]
