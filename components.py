@@ -102,10 +102,11 @@ def decode_body(response: Response) -> Json:
     kept: Json = vars(response)
     if "page" not in kept:
         if kept.get("_content") is False:  # not read yet, because it is streamed
-            kept["_content"], end = bytearray(), time.monotonic() + 900
-            with suppress(urllib3.exceptions.HTTPError):
-                while time.monotonic() < end and (piece := response.raw.read1(2**18, decode_content=True)):
-                    kept["_content"] += piece
+            kept["_content"], body, end = b"", bytearray(), time.monotonic() + 900
+            with suppress(urllib3.exceptions.HTTPError):  # a wrong checksum, too, though all of the JSON may be there
+                while (piece := response.raw.read1(2**18, decode_content=True)) and time.monotonic() < end:
+                    body += piece
+                kept["_content"] = b"" if piece else body
             response.close()
         page, text = None, response.content
         pieces = (text[start : start + 2**18 + 20] for start in range(0, len(text), 2**18))
@@ -114,9 +115,9 @@ def decode_body(response: Response) -> Json:
             page = None if is_inexact else orjson.loads(text)
         if page is None and text:
             as_exact: Json = {"parse_int": number, "parse_float": number, "parse_constant": lambda _: None}
-            with suppress(TypeError, ValueError, RecursionError):
+            with suppress(AttributeError, ValueError, RecursionError):
                 page = json.loads(text.decode(json.detect_encoding(text), "replace"), strict=False, **as_exact)
-                if "records" not in clean(page):  # of an export: ExportExtractor has the page itself
+                if not isinstance(clean(page).get("records"), list):  # of an export: ExportExtractor has the page
                     response._content = orjson.dumps(page)  # JsonDecoder returns {} for what it rejects
         kept["page"] = page = page if isinstance(page, dict) else {}
         page["error"] = page.get("error") or page.get("message")
@@ -170,11 +171,10 @@ class EventPartitionRouter(ListPartitionRouter):
         names = [str(event.get("name") or "") if isinstance(event, dict) else "" for event in events]
         if "" in names:
             LOGGER.warning(f"{names.count('')} events of CleverTap's schema have no name. They are skipped.")
-        names = list(dict.fromkeys(filter(None, names)))
-        left = [name for name in names if name not in (self.config.get("excluded_event_names") or ())]
+        left = [n for n in dict.fromkeys(names) if n and n not in (self.config.get("excluded_event_names") or ())]
         if not left:
-            problem = f"excluded_event_names excludes all {len(names)} events."
-            raise error(problem if names else "This account has no events yet.", "config_error")
+            problem = f"excluded_event_names excludes all {len({*names} - {''})} events."
+            raise error(problem if any(names) else "This account has no events yet.", "config_error")
         return left
 
 
