@@ -4,8 +4,8 @@ BIN := .venv/bin
 INSTALL = @command -v $(PYTHON) >/dev/null || { echo "There is no $(PYTHON). Choose a Python from 3.10 to 3.14: make $@ PYTHON=python3.12"; exit 1; }; \
   $(PYTHON) requirements/install.py
 
-.PHONY: help sync doctor questions test test-cdks test-all test-slow lint unit integration old-cdk cloud-cdk python313 install faults stress audit \
-  bench docs-test metadata-test image-test no-code lock clean
+.PHONY: help sync doctor report test test-cdks test-all test-slow lint unit integration old-cdk cloud-cdk python313 install faults stress audit \
+  bench docs-test dbt-test metadata-test image-test no-code lock clean
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / {printf "  make %-13s %s\n", $$1, $$2}' Makefile
@@ -18,9 +18,9 @@ doctor: ## check the connector's assumptions on your account (secrets/config.jso
 	$(INSTALL) sync
 	@$(BIN)/python -m source_clevertap.doctor $(or $(DOCTOR),--config secrets/config.json --report report.json)
 
-questions: ## run examples/questions.sql on the DuckDB file of make sync
-	$(INSTALL) sync
-	@$(BIN)/python -m source_clevertap.questions $(QUESTIONS)
+report: ## run the dbt models on the DuckDB file of make sync and write report.html; REPORT="--help" lists the options
+	$(INSTALL) report
+	@.venv-report/bin/python -m report $(REPORT)
 
 test: install ## lint, unit and integration tests: takes some minutes
 	@$(BIN)/python .ci/suites.py
@@ -58,6 +58,10 @@ docs-test: install ## run the commands in the documents (PyAirbyte: Python below
 	$(INSTALL) pyairbyte
 	.venv-pyairbyte/bin/python -m pytest -q integration_tests/docs.py
 
+dbt-test: install ## test dbt/ on DuckDB and Postgres, and the report in Chromium (apt-get install postgresql chromium)
+	$(INSTALL) dbt
+	$(BIN)/python -m pytest -vs integration_tests/dbt_package.py integration_tests/report_page.py
+
 metadata-test: ## run Airbyte's checks of metadata.yaml and docs/clevertap.md (Python 3.11, 3.12)
 	$(INSTALL) metadata
 	.venv-metadata/bin/python integration_tests/metadata.py
@@ -69,7 +73,7 @@ no-code: install ## generate no_code/manifest.yaml from manifest.yaml
 	$(BIN)/python -m no_code.derive
 
 lock: install ## generate requirements/*.txt from the .in files
-	cd requirements && for name in sync dev old-cdk cloud-cdk run pyairbyte quickhouse audit; do \
+	cd requirements && for name in sync dev old-cdk cloud-cdk run pyairbyte quickhouse audit report dbt; do \
 	  ../$(BIN)/uv pip compile -q --universal --python-version 3.10 --generate-hashes \
 	    --no-emit-index-url --no-header --no-strip-extras $$name.in -o $$name.txt || exit 1; done; \
 	../$(BIN)/uv pip compile -q --universal --python-version 3.11 --generate-hashes \

@@ -10,6 +10,7 @@ import os
 import shutil
 import subprocess
 import sys
+import threading
 
 OLDEST, NEWEST = (3, 10), (3, 14)
 ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
@@ -21,6 +22,8 @@ LOCKS = {  # name of a lock: its environment, the newest Python, what it holds, 
     "python313": (".venv-313", (3, 13), "the tests' packages for Python 3.13", 900),
     "pyairbyte": (".venv-pyairbyte", (3, 12), "PyAirbyte", 1000),
     "quickhouse": (".venv-quickhouse", NEWEST, "quickhouse, which the benchmark compares with", 100),
+    "report": (".venv-report", (3, 13), "dbt with DuckDB, and the charts of the report", 300),
+    "dbt": (".venv-dbt", (3, 13), "dbt with all the warehouses for its tests", 1000),
     "audit": (".venv-audit", NEWEST, "the tools of the audit", 100),
     "metadata": (".venv-metadata", (3, 12), "Airbyte's own checks", 1200),
 }
@@ -94,10 +97,17 @@ def pip(folder, arguments, count):
 def call(command, look=str):
     """Runs a command, and hands each line that it prints to a function. Ends with its error, one line."""
     process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, universal_newlines=True)
-    lines = []
+    lines, ended = [], threading.Event()
+
+    def wait():  # pip says nothing while it unpacks
+        while not ended.wait(15):
+            show("  pip is running", sys.stdout.isatty())
+
+    threading.Thread(target=wait, daemon=True).start()
     for line in process.stdout:
         lines.append(line.strip())
         look(line)
+    ended.set()
     if process.wait():
         errors = [line for line in lines if line.lower().startswith("error")] or lines[-1:] or ["no reason is given"]
         sys.exit(f"The installation failed: {errors[0].rstrip('.')}. When this is mended, try again.")

@@ -1,0 +1,1 @@
+{{ clevertap_funnel(var('funnel_events'), var('funnel_days')) }}
