@@ -11,7 +11,7 @@ RUN python -m pip install --no-cache-dir --require-hashes -r requirements/run.tx
 # manifest.yaml and components.py are next to the package, as in the repository.
 COPY manifest.yaml components.py ./
 COPY source_clevertap source_clevertap
-RUN rm -rf source_clevertap/sandbox source_clevertap/sync.py source_clevertap/landing.py \
+RUN rm -rf source_clevertap/report source_clevertap/sandbox source_clevertap/sync.py source_clevertap/landing.py \
     && python -m compileall -q components.py source_clevertap
 
 # Nothing is written to disk, so the root file system can be read-only. (Without /dev/shm it is /tmp.)

@@ -20,7 +20,7 @@ doctor: ## check the connector's assumptions on your account (secrets/config.jso
 
 report: ## run the dbt models on the DuckDB file of make sync and write report.html; REPORT="--help" lists the options
 	$(INSTALL) report
-	@.venv-report/bin/python -m report $(REPORT)
+	@.venv-report/bin/python -m source_clevertap.report $(REPORT)
 
 test: install ## lint, unit and integration tests: takes some minutes
 	@$(BIN)/python .ci/suites.py

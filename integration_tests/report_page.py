@@ -24,7 +24,7 @@ CHARTS = ("daily", "calendar", "funnel", "messages", "retention", "newest")
 
 def report(*options: str) -> subprocess.CompletedProcess[str]:
     print("\nreport", flush=True)
-    return subprocess.run([PYTHON, "-m", "report", *options], cwd=ROOT, capture_output=True, text=True)
+    return subprocess.run([PYTHON, "-m", "source_clevertap.report", *options], cwd=ROOT, capture_output=True, text=True)
 
 
 def made(database: Path) -> Path:
@@ -188,7 +188,7 @@ def test_given_a_file_that_cannot_be_used_then_one_line_says_so(
 
 
 def test_given_a_model_that_takes_long_then_a_line_says_that_it_runs() -> None:
-    wait = "import time, report.__main__ as r; r.QUIET_SECONDS = 0.05\nwith r.shown(): time.sleep(0.5)"
+    wait = "import time, source_clevertap.report.__main__ as r; r.QUIET_SECONDS = 0.05\nwith r.shown(): time.sleep(0.5)"
     done: Any = subprocess.run([PYTHON, "-c", wait], cwd=ROOT, capture_output=True, text=True, check=True)
 
     assert "still running" in done.stdout
@@ -202,4 +202,5 @@ def test_what_the_report_installs_is_neither_in_the_image_nor_with_the_sync() ->
     copied = (ROOT / ".dockerignore").read_text()
     assert copied.startswith("*\n")
     assert "dbt" not in copied
-    assert "report" not in copied
+    assert "rm -rf source_clevertap/report " in (ROOT / "Dockerfile").read_text()
+    assert 'exclude = ["source_clevertap/report"]' in (ROOT / "pyproject.toml").read_text()

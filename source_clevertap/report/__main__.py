@@ -16,7 +16,7 @@ import duckdb
 import vl_convert
 from dbt.cli.main import dbtRunner
 
-ROOT = Path(__file__).resolve().parent.parent
+ROOT = Path(__file__).resolve().parents[2]
 STREAMS = ("events", "profiles", "message_reports", "campaigns", "daily_event_counts")
 QUIET_SECONDS = 10
 Rows = list[dict[str, Any]]
