@@ -389,7 +389,7 @@ def _step(
         yield "unclear", f"{sandbox.max_in_flight} requests were in flight"
     if step.kept is not None:
         found.killed += 1
-        output = _cut(output, step.kept)
+        output = cut(output, step.kept)
         destination.take(output, output.committed, account.account_id)
         return
     if output.exit_code:
@@ -438,7 +438,7 @@ def _leaks(sequence: Sequence, step: Step, account: Account, output: Output) -> 
         yield "leaked", "a key is a digest of the identity alone"
 
 
-def _cut(output: Output, share: float) -> Output:
+def cut(output: Output, share: float) -> Output:
     """What a reader has of an output that ended in the middle of a line."""
     lines = list(io.StringIO(output.stdout))
     return Output(-9, "".join(lines[: int(len(lines) * share)]), "")
