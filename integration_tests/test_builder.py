@@ -53,13 +53,7 @@ def environment(unsafe_code: bool) -> dict[str, str]:
     return inherited | clock | ({"AIRBYTE_ENABLE_UNSAFE_CODE": "true"} if unsafe_code else {})
 
 
-def builder(
-    command: str,
-    config: Json,
-    folder: Path,
-    unsafe_code: bool = True,
-    stream: str = "profiles",
-) -> Json:
+def builder(command: str, config: Json, folder: Path, unsafe_code: bool = True, stream: str = "profiles") -> Json:
     """Sends one request to airbyte_cdk.connector_builder. Returns the message that it prints."""
     settings = {
         **config,
@@ -86,9 +80,7 @@ def manifest_server(unsafe_code: bool = True) -> Iterator[str]:
         port = free.getsockname()[1]
     server = Path(sys.executable).with_name("manifest-server")
     process = subprocess.Popen(
-        [str(server), "start", "--port", str(port)],
-        env=environment(unsafe_code),
-        stdout=subprocess.DEVNULL,
+        [str(server), "start", "--port", str(port)], env=environment(unsafe_code), stdout=subprocess.DEVNULL
     )
     try:
         for _ in range(300):
@@ -236,10 +228,7 @@ def test_the_manifest_server_resolves_checks_discovers_and_test_reads(sandbox: S
                     "record_limit": 1000,
                 },
             )
-            for stream, dates in (
-                ("profiles", {}),
-                *((name, MONTH) for name in ("events", *tables.STREAMS)),
-            )
+            for stream, dates in (("profiles", {}), *((name, MONTH) for name in ("events", *tables.STREAMS)))
         }
 
     assert resolved[0] == 200
@@ -258,9 +247,7 @@ def test_the_manifest_server_resolves_checks_discovers_and_test_reads(sandbox: S
             assert_is_a_whole_read(test_read[1], sandbox, stream)
 
 
-def test_the_manifest_server_refuses_components_where_they_are_not_allowed(
-    sandbox: Sandbox,
-) -> None:
+def test_the_manifest_server_refuses_components_where_they_are_not_allowed(sandbox: Sandbox) -> None:
     with manifest_server(unsafe_code=False) as url:
         status, answer = post(
             f"{url}/test_read",

@@ -18,22 +18,16 @@ NO_CODE = [
 
 @pytest.mark.cdk
 @pytest.mark.parametrize("case", [*OURS, *NO_CODE], ids=lambda case: f"{case.name}{' no_code' * case.no_code}")
-def test_a_read_delivers_every_row_or_says_that_it_did_not(case: Case) -> None:
-    wrong, told = outcome(case)
+def test_given_faults_when_read_then_every_record_comes_or_an_error_says_why(case: Case) -> None:
+    wrong, printed = outcome(case)
 
-    assert wrong == "", told
+    assert wrong == "", printed
 
 
-def test_while_clevertap_is_down_the_windows_of_a_stream_share_their_patience() -> None:
-    settings: Json = {
-        "start_date": 20220101,
-        "end_date": 20220822,
-        "slice_days": 3,
-        "lookback_days": 1,
-        "max_wait_minutes": 0.25,
-    }
+def test_given_clevertap_is_down_when_read_then_the_windows_of_a_stream_share_their_patience() -> None:
+    days: Json = {"start_date": 20220101, "end_date": 20220822, "slice_days": 3, "lookback_days": 1}
     with Sandbox(Account(profiles=10, events=10), faults=(Fault("error_503", None, None, True),)) as sandbox:
-        output = sync(Clock(sandbox), sandbox.config(**settings), ("events",))
+        output = sync(Clock(sandbox), sandbox.config(**days, max_wait_minutes=0.25), ("events",))
 
     assert output.exit_code
     assert output.error[0] == "transient_error"

@@ -20,14 +20,8 @@ from integration_tests.stress.soak import days, millions
 from integration_tests.stress.syncs import BATCH, syncs
 
 IN_PROCESS, OF_PROCESSES = 4, 2  # workers, for two cores: some of the first wait
-FULL = {
-    **{"sequences": 2000, "bodies": 5000, "kills": 100},
-    **{"days": 365, "events": 5_000_000, "mutations": 600},
-}
-SHARE = {
-    **{"sequences": 700, "bodies": 1000, "kills": 8},
-    **{"days": 60, "events": 100_000, "mutations": 0},
-}
+FULL = {**{"sequences": 2000, "bodies": 5000, "kills": 100}, **{"days": 365, "events": 5_000_000, "mutations": 600}}
+SHARE = {**{"sequences": 700, "bodies": 1000, "kills": 8}, **{"days": 60, "events": 100_000, "mutations": 0}}
 
 
 def parts(count: dict[str, int], seed: int) -> Iterator[tuple[Part, int, list[Unit]]]:
