@@ -11,8 +11,8 @@ import yaml
 
 from integration_tests.helpers import tables
 from integration_tests.helpers.connector import NO_CODE, ROOT, Json, Output, by_key, deliveries, run, true_deliveries
+from integration_tests.helpers.destination import KEYS, Destination, cut
 from integration_tests.helpers.in_process import Clock, sync
-from integration_tests.stress.sequences import KEYS, Destination, cut
 from integration_tests.test_builder import MONTH, MONTH_END, manifest_server, post
 from no_code.derive import derive
 from source_clevertap.sandbox import Account, Fault, Sandbox

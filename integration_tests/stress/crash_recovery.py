@@ -10,8 +10,9 @@ from random import Random
 from typing import Any
 
 from integration_tests.helpers.connector import Output, by_key, occurrences, run, true_occurrences
+from integration_tests.helpers.destination import Destination
 from integration_tests.stress.row import Row
-from integration_tests.stress.sequences import PERSONAL, ZONES, Destination
+from integration_tests.stress.sequences import PERSONAL, ZONES
 from source_clevertap.sandbox import Account, Sandbox
 
 STREAMS = ("profiles", "events")

@@ -23,7 +23,6 @@ and after these one without a fault, which must complete the data.
 
 import hashlib
 import hmac
-import io
 import json
 import time
 from collections import Counter
@@ -36,6 +35,7 @@ import pytz
 from hypothesis import strategies as st
 
 from integration_tests.helpers.connector import Json, Occurrences, Output, by_key, occurrences, true_occurrences
+from integration_tests.helpers.destination import Destination, cut
 from integration_tests.helpers.in_process import Clock, sync
 from source_clevertap.sandbox import Account, Fault, Sandbox
 from source_clevertap.sandbox.account import EVENTS, LATEST_DAYS
@@ -57,14 +57,6 @@ STREAMS = (
     *(("events",), ("profiles",), ("profiles", "events"), ("message_reports",)),
     ("profiles", "events", "message_reports", "campaigns", "daily_event_counts"),
 )
-KEYS = {  # of each stream, and its cursor
-    "events": (("event_id",), "date"),
-    "profiles": (("profile_id",), "active_through"),
-    "message_reports": (("message_id",), "date"),
-    "campaigns": (("id",), "synced_on"),
-    "daily_event_counts": (("event_name", "date"), "date"),
-}
-
 TRANSIENT, CONFIG, SYSTEM = "transient_error", "config_error", "system_error"
 PASSING = (  # with what CleverTap means by them, each may strike some times and be gone
     *("not_ready", "accepted", "throttled", "too_many", "error_500", "error_503", "reset", "truncated"),
@@ -236,8 +228,8 @@ def steps() -> st.SearchStrategy[Step]:
 def sequences() -> st.SearchStrategy[Sequence]:
     """An account with settings and syncs.
 
-    In one of four, the hard part for the state: windows of two days and a lookback of one, of which one
-    fails, and those after it are read.
+    In one of five, the hard part for the state: windows of two days and a lookback of one, of which one
+    fails, and those after it are read. In another, that for pages: exports of many, with what is no end of one.
     """
     ending = st.sampled_from([f"{name}:1:0" for name in ENDING if not name.startswith("dead")])
     failing = st.builds(
@@ -250,7 +242,13 @@ def sequences() -> st.SearchStrategy[Sequence]:
 
     some = any_sequences()
     narrow = st.builds(narrowed, some, st.lists(failing, min_size=1, max_size=2).map(tuple), st.integers(0, 1))
-    return st.sampled_from((some, some, some, narrow)).flatmap(lambda kind: kind)
+    pages = [f"{name}:{times}:{page}" for name in OF_PAGES[-4:] for times in (1, 3) for page in (1, 2)]
+    large = {"page_rows": 23, "rows": 400, "profiles": 300, "days": 10, "slice_days": 9, "all_events": False}
+    paged = st.builds(
+        lambda sequence, fault: replace(sequence, steps=(Step(days=9, faults=(fault,)),), **large),
+        *(some, st.sampled_from(pages)),
+    )
+    return st.sampled_from((some, some, some, narrow, paged)).flatmap(lambda kind: kind)
 
 
 def any_sequences() -> st.SearchStrategy[Sequence]:
@@ -280,48 +278,6 @@ def any_sequences() -> st.SearchStrategy[Sequence]:
         entry=st.sampled_from(("package", "package", "manifest")),
         steps=st.lists(steps(), min_size=2, max_size=4).map(tuple),
     ).map(all_in_fewer_windows)
-
-
-@dataclass
-class Destination:
-    """Tables with Append + Deduped, and the state that is kept for the next sync.
-
-    kept, newest: of each stream, by key, the account and the record: that with the highest cursor, and of equal ones
-    the latest; and that which was read last.
-    """
-
-    kept: dict[str, dict[Any, tuple[str, Json]]] = field(default_factory=lambda: {stream: {} for stream in KEYS})
-    newest: dict[str, dict[Any, tuple[str, Json]]] = field(default_factory=lambda: {stream: {} for stream in KEYS})
-    state: dict[str, Json] = field(default_factory=dict)
-    # The machine's clock went back: so do the cursors of profiles and campaigns, which are its today.
-    wrong_clock: bool = False
-    wrong_zone: bool = False  # of a sync: its event_times stay
-    modes: set[str] = field(default_factory=set)  # of personal data, so far
-
-    def take(self, output: Output, certain: int, account: str = "") -> None:
-        """The first `certain` records and the states of a sync."""
-        for stream, record in zip(output.streams[:certain], output.records, strict=False):
-            names, cursor = KEYS[stream]
-            key, table = tuple(record[name] for name in names), self.kept[stream]
-            self.newest[stream][key] = account, record
-            if key not in table or record[cursor] >= table[key][1][cursor]:
-                table[key] = account, record
-        for state in output.states:
-            self.state[state["stream"]["stream_descriptor"]["name"]] = state
-
-    def rows(self, stream: str, account: str = "") -> list[Json]:
-        """The records of a table that are of an account; those that were read last, if cursors may have gone back."""
-        tables = self.newest if self.wrong_clock else self.kept
-        return [record for of, record in tables[stream].values() if of == account]
-
-    def stale(self) -> Iterator[tuple[str, str]]:
-        """Keys of which an older copy is kept. (Of an event by a wrong clock only the window is known, which moves.)"""
-        for stream, table in self.newest.items():
-            for key, (account, record) in table.items():
-                wrong_clock = stream == "events" and record["date"].replace("-", "") != str(record.get("ts"))[:8]
-                if not wrong_clock and self.kept[stream][key] != (account, record):
-                    yield "stale", f"{stream}: an older copy of {key} is kept than the newest that was read"
-                    return
 
 
 def check(sequence: Sequence) -> Found:
@@ -436,12 +392,6 @@ def _leaks(sequence: Sequence, step: Step, account: Account, output: Output) -> 
     digests = {hashlib.new(name, i.encode()).hexdigest() for i in identities for name in ("md5", "sha1", "sha256")}
     if {r.get("profile_id") for r in output.records} & digests:
         yield "leaked", "a key is a digest of the identity alone"
-
-
-def cut(output: Output, share: float) -> Output:
-    """What a reader has of an output that ended in the middle of a line."""
-    lines = list(io.StringIO(output.stdout))
-    return Output(-9, "".join(lines[: int(len(lines) * share)]), "")
 
 
 def _day(moment: datetime, zone: str) -> int:

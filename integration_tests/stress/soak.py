@@ -17,9 +17,9 @@ import orjson
 
 from benchmarks import measure
 from integration_tests.helpers.connector import as_sent, occurrences, started, true_occurrences
+from integration_tests.helpers.destination import Destination
 from integration_tests.helpers.in_process import Clock, sync
 from integration_tests.stress.row import Row
-from integration_tests.stress.sequences import Destination
 from source_clevertap.sandbox import Account, Sandbox
 from source_clevertap.sandbox.account import Flags
 
