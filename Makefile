@@ -40,8 +40,8 @@ lint unit integration old-cdk cloud-cdk python313: install ## one suite of make 
 install: ## create the environment of the tests
 	$(INSTALL) dev
 
-faults: install ## run the command with each fault of the sandbox, and print a table
-	$(BIN)/python -m integration_tests.stress.fault_matrix $(FAULTS)
+faults: install ## read with each fault of the sandbox, with both manifests; FAULTS="-k no_code"
+	$(BIN)/python -m pytest -n 2 -v integration_tests/test_faults.py $(FAULTS)
 
 stress: install ## run the stress tests; STRESS="--seed 1 --sequences 10000" or STRESS=--share
 	$(BIN)/python -m integration_tests.stress $(STRESS)

@@ -18,15 +18,7 @@ from airbyte_ops_mcp.connector_ops.utils import Connector  # noqa: E402
 from airbyte_ops_mcp.connector_qa.checks import ENABLED_CHECKS  # noqa: E402
 
 ROOT = Path(__file__).parent.parent
-FILES = (
-    "manifest.yaml",
-    "components.py",
-    "metadata.yaml",
-    "icon.svg",
-    "README.md",
-    "pyproject.toml",
-    "Dockerfile",
-)
+FILES = ("manifest.yaml", "components.py", "metadata.yaml", "icon.svg", "README.md", "pyproject.toml", "Dockerfile")
 NETWORK = "needs the network"
 ONLY_IF_CONTRIBUTED = {  # what a contribution to Airbyte's catalogue would change: CONTRIBUTING.md
     "Manifest-only connectors must use `source-declarative-manifest` as their base image",

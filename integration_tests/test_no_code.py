@@ -1,25 +1,19 @@
 """no_code/manifest.yaml, by the CDK's own entry point: that it delivers as the other does."""
 
-from datetime import date
+import time
+from dataclasses import replace
+from datetime import date, datetime, timedelta, timezone
 from typing import Any
 
 import pytest
+import pytz
 import yaml
 
 from integration_tests.helpers import tables
-from integration_tests.helpers.connector import (
-    NO_CODE,
-    ROOT,
-    Json,
-    Output,
-    by_key,
-    deliveries,
-    run,
-    true_deliveries,
-)
+from integration_tests.helpers.connector import NO_CODE, ROOT, Json, Output, by_key, deliveries, run, true_deliveries
+from integration_tests.helpers.destination import KEYS, Destination, cut
 from integration_tests.helpers.in_process import Clock, sync
 from integration_tests.test_builder import MONTH, MONTH_END, manifest_server, post
-from integration_tests.test_events import NAMES, noon
 from no_code.derive import derive
 from source_clevertap.sandbox import Account, Fault, Sandbox
 from source_clevertap.sandbox.account import Flags
@@ -28,13 +22,8 @@ pytestmark = pytest.mark.cdk
 
 MANIFEST = yaml.safe_load(NO_CODE.read_text(encoding="utf-8"))
 MISSING = {"daily_event_counts", "daily_event_users"}
-UNDECLARED = {
-    "excluded_event_names",
-    "counted_event_names",
-    "pii_fields",
-    "pii_salt",
-    "max_wait_minutes",
-}
+UNDECLARED = {"excluded_event_names", "counted_event_names", "pii_fields", "pii_salt", "max_wait_minutes"}
+NAMES = ("App Launched", "Charged")
 NOT_ADDED = {"events": {"event_time"}, "message_reports": {"start_time"}}
 
 
@@ -43,16 +32,13 @@ def read(sandbox: Sandbox, *streams: str, state: list[Json] | None = None, **cha
     return sync(Clock(sandbox), config, streams or ("events",), state, no_code=True)
 
 
-def test_it_is_what_the_script_makes_of_the_manifest() -> None:
+def test_given_the_file_when_compared_then_it_is_what_the_script_makes_of_the_manifest_and_nothing_is_custom() -> None:
     assert NO_CODE.read_text(encoding="utf-8") == derive(), "run make no-code"
-
-
-def test_nothing_in_it_is_custom() -> None:
     assert "Custom" not in yaml.dump(MANIFEST)
     assert "class_name" not in yaml.dump(MANIFEST)
 
 
-def test_streams_fields_and_settings_are_those_of_the_other_but_for_what_its_header_says() -> None:
+def test_given_both_manifests_when_compared_then_they_differ_by_what_its_header_says() -> None:
     other = yaml.safe_load((ROOT / "manifest.yaml").read_text(encoding="utf-8"))
     schemas = other["schemas"]
 
@@ -64,31 +50,20 @@ def test_streams_fields_and_settings_are_those_of_the_other_but_for_what_its_hea
     assert settings.keys() == others.keys() - UNDECLARED
 
 
-def test_discover_offers_the_streams_with_their_keys_and_cursors() -> None:
+def test_given_the_command_discover_when_run_then_streams_have_the_same_keys_and_cursors() -> None:
     with Sandbox(Account(profiles=10)) as sandbox:
         config = sandbox.config()
         offered = run("discover", config, no_code=True).catalog["streams"]
         ours = run("discover", config).catalog["streams"]
 
-    told = [
+    keys, others = (
         {s["name"]: (s["source_defined_primary_key"], s.get("default_cursor_field")) for s in streams}
         for streams in (offered, ours)
-    ]
-    assert told[0] == {name: keys for name, keys in told[1].items() if name not in MISSING}
+    )
+    assert keys == {name: expected for name, expected in others.items() if name not in MISSING}
 
 
-@pytest.mark.parametrize("region", ["", "in1"])
-def test_check_succeeds_and_a_wrong_passcode_is_reported(region: str) -> None:
-    with Sandbox(Account(profiles=300, events=100), not_ready=1) as sandbox:
-        config = sandbox.config(region=region)
-        assert run("check", config, no_code=True).status == {"status": "SUCCEEDED"}
-        refused = run("check", {**config, "passcode": "wrong"}, no_code=True).status
-
-    assert refused["status"] == "FAILED"
-    assert "refused the credentials or region" in refused["message"]
-
-
-def test_a_read_of_all_streams_is_the_truth() -> None:
+def test_given_all_streams_when_read_then_they_are_as_the_account_has_them() -> None:
     account = Account(profiles=600, events=900)
     streams = ("profiles", "events", *(name for name in tables.STREAMS if name not in MISSING))
     with Sandbox(account, not_ready=1, page_rows=230) as sandbox:
@@ -115,7 +90,7 @@ def test_a_read_of_all_streams_is_the_truth() -> None:
 
 
 @pytest.mark.parametrize("event", ["2024", "True", "1E5", 'it\'s "{{ config.passcode }}"', "Café 😀"])
-def test_an_event_of_any_name_is_read_under_that_name(event: str) -> None:
+def test_given_an_event_of_any_name_when_read_then_it_is_read_under_that_name(event: str) -> None:
     account = Account(profiles=300, events=100)
     with Sandbox(account) as sandbox:
         output = read(sandbox, "profiles", "events", event_name=event, slice_days=3650)
@@ -125,7 +100,7 @@ def test_an_event_of_any_name_is_read_under_that_name(event: str) -> None:
     assert {record["event_name"] for record in output.profiles} == {event}
 
 
-def test_settings_reach_the_query() -> None:
+def test_given_settings_when_read_then_they_reach_the_query() -> None:
     account = Account(profiles=50, events=300)
     filters = '{"event_properties": [{"name": "Amount & more", "operator": "equals", "value": "é"}]}'
     with Sandbox(account) as sandbox:
@@ -133,13 +108,13 @@ def test_settings_reach_the_query() -> None:
             sandbox, slice_days=3650, event_filters=filters,
             include_app_fields=False, include_profile_properties=False,
         )  # fmt: skip
-        (opening,) = sandbox.queries
+        (query,) = sandbox.queries
 
     assert output.exit_code == 0, output.error
     assert deliveries(output.records) == true_deliveries(
         account, NAMES[:1], flags=Flags(app=False, events=False, profile=False)
     )
-    assert opening == {
+    assert query == {
         "event_name": NAMES[0], "from": 20220101, "to": 20260212,
         "event_properties": [{"name": "Amount & more", "operator": "equals", "value": "é"}],
     }  # fmt: skip
@@ -150,40 +125,59 @@ def test_settings_reach_the_query() -> None:
     [
         ({"pii_mode": "hash", "pii_salt": "s"}, "'hash' is not one of"),
         ({"all_events": True}, "True is not one of"),
+        ({"passcode": "wrong"}, "refused the credentials or region"),
         ({"base_url": "http://127.0.0.1:1@example.com"}, "does not match"),
         ({"base_url": "https://example.com/api.clevertap.com"}, "does not match"),
     ],
 )
-def test_what_it_cannot_do_right_is_refused(change: Json, words: str) -> None:
+def test_given_what_it_cannot_do_right_or_a_wrong_passcode_when_checked_then_it_is_refused(
+    change: Json, words: str
+) -> None:
     with Sandbox(Account(profiles=10, events=10)) as sandbox:
         config = sandbox.config(**change)
         output = run("check", config, no_code=True)
 
     assert "SUCCEEDED" not in output.stdout
     assert words in output.stdout
-    assert sandbox.requests == []
+    assert sandbox.requests == [] or "passcode" in change
 
 
-def test_ten_daily_syncs_with_late_rows_end_as_one_full_read() -> None:
-    account = Account(profiles=300, events=4000, first_day=date(2024, 3, 1), days=20)
-    kept: list[Json] = []
-    state: list[Json] | None = None
+@pytest.mark.parametrize("lookback_days", [1, 5])
+def test_given_daily_syncs_some_of_them_cut_when_deduped_then_all_is_there_and_the_newest_copy_is_kept(
+    lookback_days: int,
+) -> None:
+    account = Account(profiles=60, events=1200, first_day=date(2024, 1, 1), days=40, late=min(lookback_days, 2))
+    destination, kept = Destination(), list[Json]()
+    streams = tuple(name for name in KEYS if name not in MISSING)
     with Sandbox(account) as sandbox:
-        for day in (date.fromordinal(date(2024, 3, 6).toordinal() + n) for n in range(10)):
-            now, before = noon(sandbox, day), len(sandbox.requests)
-            last = int(f"{day:%Y%m%d}")
-            output = read(sandbox, state=state, start_date=20240301, end_date=last, slice_days=2)
+        for number in range(12):
+            noon = pytz.timezone(account.timezone).localize(datetime(2024, 2, 1 + number, 12))
+            sandbox.clock_offset = noon.timestamp() - time.time()
+            sandbox.account = replace(account, turned=number)
+            sandbox.exports.encoded.clear()
+            start = date(2024, 1, 10) - timedelta(3 * (number // 6))  # moved back
+            days = {"start_date": int(f"{start:%Y%m%d}"), "end_date": None, "slice_days": 2}
+            state = [*destination.state.values()]
+            output = read(sandbox, *streams, state=state, lookback_days=lookback_days, **days)
             assert output.exit_code == 0, output.error
-            openings = sum("query=" in r["query"] for r in sandbox.requests[before:])
-            assert state is None or openings == 1  # four days
-            kept += output.records
-            state = output.state
-            truth = true_deliveries(account, NAMES[:1], 20240301, last, now)
-            assert deliveries(kept).keys() == truth.keys()
+            is_cut = number % 4 == 2
+            output = cut(output, 0.5) if is_cut else output
+            committed = output.committed if is_cut else len(output.records)
+            destination.take(output, committed)
+            kept += [
+                r for r, stream in zip(output.records[:committed], output.streams, strict=False) if stream == "events"
+            ]
+
+            assert list(destination.stale()) == []
+            last = int(f"{noon:%Y%m%d}")
+            truth = true_deliveries(account, NAMES[:1], 20240110, last, noon.astimezone(timezone.utc))
+            assert is_cut or deliveries(kept).keys() >= truth.keys()
+    ids = {account.profile_id(number) for number in range(account.profiles)}
+    assert {record["profile_id"] for record in destination.rows("profiles")} <= ids
 
 
 @pytest.mark.parametrize("fault", ["open-not_exportable:1", "not_exportable:1:1"])
-def test_a_refused_opening_or_page_is_no_end_of_an_export(fault: str) -> None:
+def test_given_a_refused_post_or_page_when_read_then_it_is_no_end_of_an_export(fault: str) -> None:
     with Sandbox(Account(profiles=300, events=6000, days=30), faults=(Fault.parse(fault),)) as sandbox:
         output = read(sandbox, end_date=20220130)
 
@@ -191,16 +185,7 @@ def test_a_refused_opening_or_page_is_no_end_of_an_export(fault: str) -> None:
     assert "export not allowed" in output.error[1]
 
 
-def test_a_feature_that_is_off_fails() -> None:
-    stream = "content_blocks"
-    with Sandbox(Account(profiles=10), features_off=(stream,)) as sandbox:
-        output = read(sandbox, stream)
-
-    assert output.exit_code
-    assert output.error[0] == "config_error"
-
-
-def test_the_builder_test_reads_every_stream_where_no_code_may_run() -> None:
+def test_given_a_builder_where_no_code_may_run_when_test_read_then_every_stream_is_whole() -> None:
     account = Account(profiles=300, events=9000)
     with Sandbox(account) as sandbox, manifest_server(unsafe_code=False) as url:
         config = sandbox.config(**MONTH)
@@ -223,6 +208,6 @@ def test_the_builder_test_reads_every_stream_where_no_code_may_run() -> None:
     assert by_key(records.pop("profiles")) == truth
     assert deliveries(records.pop("events")) == true_deliveries(account, NAMES[:1], last=MONTH_END)
     for stream, rows in records.items():
-        told = tables.keyed(stream, rows)
+        came_ = tables.keyed(stream, rows)
         truth = tables.truth(stream, account, last=MONTH_END)
-        assert told == tables.spread(tables.without(truth, "start_time"))
+        assert came_ == tables.spread(tables.without(truth, "start_time"))

@@ -33,10 +33,7 @@ def test_standard_connector_tests_pass(tmp_path: Path) -> None:
     with Sandbox(Account(profiles=60)) as sandbox:
         (connector / "secrets" / "config.json").write_text(json.dumps(sandbox.config()))
         done = subprocess.run(
-            [*command, *(f"--pytest-arg={option}" for option in options)],
-            cwd=connector,
-            capture_output=True,
-            text=True,
+            [*command, *(f"--pytest-arg={option}" for option in options)], cwd=connector, capture_output=True, text=True
         )
 
     assert done.returncode == 0, done.stdout[-5000:] + done.stderr[-2000:]

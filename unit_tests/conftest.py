@@ -1,13 +1,12 @@
 """Runs the manifest itself, with requests-mock in place of CleverTap and no real waits."""
 
-import functools
 import gc
 import json
 import logging
 import sys
 import time
 import types
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -18,11 +17,80 @@ from airbyte_cdk.test.entrypoint_wrapper import EntrypointOutput, read
 from airbyte_cdk.test.state_builder import StateBuilder
 
 from source_clevertap.run import COMPONENTS_MODULE, register_components
-from unit_tests.mock_server.config import HOST
+from unit_tests.mock_server.config import HOST, Json
 from unit_tests.mock_server.prepared_source import PreparedSource
-from unit_tests.mock_server.response_builder import Answer, fail, opened
+from unit_tests.mock_server.response_builder import Response, created, fail
 
-Read = Callable[..., EntrypointOutput]
+
+class Output:
+    """What a read printed. error: failure type and message of the first (the last is the CDK's summary), or two ''."""
+
+    def __init__(self, printed: EntrypointOutput) -> None:
+        self.records: list[Json] = [dict(m.record.data) for m in printed.records if m.record]
+        blobs = [m.state.stream.stream_state for m in printed.state_messages if m.state and m.state.stream]
+        self.states: list[Json] = [json.loads(json.dumps(vars(blob))) for blob in blobs]
+        self.logs: list[str] = [m.log.message for m in printed.logs if m.log]
+        traced = [m.trace.error for m in printed.errors if m.trace and m.trace.error]
+        self.errors = [(getattr(e.failure_type, "value", ""), str(e.message)) for e in traced]
+        self.error = self.errors[0] if self.errors else ("", "")
+        self.all_but_records = [str(m) for m in (*printed.logs, *printed.trace_messages, *printed.state_messages)]
+
+
+class CleverTap(requests_mock.Mocker):
+    """CleverTap's API, and reads from it. waits: the seconds that were slept, in order."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.waits: list[float] = []
+
+    def read(
+        self,
+        stream: str,
+        config: Json,
+        pages: list[Response] | None = None,
+        posts: list[Response] | None = None,
+        schema: list[Response] | None = None,
+        state: Json | None = None,
+        host: str = HOST,
+        **more: Any,
+    ) -> Output:
+        """Reads an export: the POST gets `posts` in turn, the GET `pages`, and GET /getSchema `schema`."""
+        self.post(f"{host}/1/{stream}.json", posts or [created()])
+        self.get(f"{host}/1/{stream}.json", pages or [])
+        self.get(f"{host}/getSchema?type=events", schema or [fail("unexpected", 0)])
+        return self.run(stream, config, state, **more)
+
+    def read_events(self, config: Json, pages: list[Response] | None = None, **more: Any) -> Output:
+        return self.read("events", config, pages, **more)
+
+    def read_profiles(self, config: Json, pages: list[Response] | None = None, **more: Any) -> Output:
+        return self.read("profiles", config, pages, **more)
+
+    def read_in_turn(self, stream: str, responses: list[Response], config: Json, **more: Any) -> Output:
+        """Reads any stream: requests of all kinds get `responses` in turn."""
+        self.register_uri(requests_mock.ANY, requests_mock.ANY, responses)
+        return self.run(stream, config, **more)
+
+    def run(
+        self, stream: str, config: Json, state: Json | None = None, debug: bool = False, is_test_read: bool = False
+    ) -> Output:
+        """Reads from what is registered already. is_test_read: without retries, as the Builder's backend does."""
+        logging.getLogger("airbyte").setLevel(logging.INFO)  # the last test may have left it at debug
+        catalog = CatalogBuilder().with_stream(stream, SyncMode.incremental).build()
+        states = StateBuilder().with_stream_state(stream, state).build() if state else None
+        inputs: Any = {"config": config, "catalog": catalog, "state": states}
+        source = PreparedSource(streams=(stream,), is_test_read=is_test_read, **inputs)
+        return Output(read(source, config, catalog, states, expecting_exception=True, debug=debug))
+
+    @property
+    def bodies(self) -> list[Json]:
+        """The bodies of the requests, sorted by event and dates."""
+        sent = [json.loads(request.text) for request in self.request_history if request.text]
+        return sorted(sent, key=lambda body: (str(body.get("event_name")), int(body.get("from", 0))))
+
+    def windows(self, event: str = "App Launched") -> list[tuple[int, int]]:
+        """The dates that were asked for of an event, or of a stream without events."""
+        return [(body["from"], body["to"]) for body in self.bodies if body.get("event_name", event) == event]
 
 
 @pytest.fixture(autouse=True)
@@ -42,100 +110,11 @@ def components() -> types.ModuleType:
 
 
 @pytest.fixture
-def clevertap() -> Iterator[requests_mock.Mocker]:
-    with requests_mock.Mocker() as mocker:
-        yield mocker
-
-
-@pytest.fixture
-def waits(monkeypatch: pytest.MonkeyPatch) -> list[float]:
-    """The seconds that were slept, in order; the clock goes on by them, and nothing waits."""
-    slept: list[float] = []
+def clevertap(monkeypatch: pytest.MonkeyPatch) -> Iterator[CleverTap]:
+    """Nothing waits: the clock goes on by what was slept."""
     # The CDK's threads poll in steps far below a second: those are no waits for CleverTap.
     sleep, monotonic = time.sleep, time.monotonic
-    monkeypatch.setattr("time.sleep", lambda s: slept.append(s) if s >= 1 else sleep(s))
-    monkeypatch.setattr("time.monotonic", lambda: monotonic() + sum(slept))
-    return slept
-
-
-@pytest.fixture
-def read_stream(clevertap: requests_mock.Mocker, waits: list[float]) -> Read:
-    """Reads a stream: the POST answers `opens` in turn, the GET `pages`, and GET /getSchema `schema`."""
-
-    def read_(
-        stream: str,
-        config: dict[str, Any],
-        pages: list[Answer],
-        opens: list[Answer] | None = None,
-        schema: list[Answer] | None = None,
-        state: dict[str, Any] | None = None,
-        host: str = HOST,
-        debug: bool = False,
-    ) -> EntrypointOutput:
-        clevertap.post(f"{host}/1/{stream}.json", opens or [opened()])
-        clevertap.get(f"{host}/1/{stream}.json", pages)
-        clevertap.get(f"{host}/getSchema?type=events", schema or [fail("unexpected", 0)])
-        return run_read(stream, config, state, debug)
-
-    return read_
-
-
-@pytest.fixture
-def read_table(clevertap: requests_mock.Mocker, waits: list[float]) -> Read:
-    """Reads a stream; `answers` come in turn to a request of any kind."""
-
-    def read_(
-        stream: str,
-        answers: list[Answer],
-        config: dict[str, Any],
-        state: dict[str, Any] | None = None,
-        debug: bool = False,
-    ) -> EntrypointOutput:
-        clevertap.register_uri(requests_mock.ANY, requests_mock.ANY, answers)
-        return run_read(stream, config, state, debug)
-
-    return read_
-
-
-def run_read(stream: str, config: dict[str, Any], state: dict[str, Any] | None, debug: bool) -> EntrypointOutput:
-    logging.getLogger("airbyte").setLevel(logging.INFO)  # the last test may have left it at debug
-    catalog = CatalogBuilder().with_stream(stream, SyncMode.incremental).build()
-    states = StateBuilder().with_stream_state(stream, state).build() if state else None
-    source = PreparedSource(streams=(stream,), config=config, catalog=catalog, state=states)
-    return read(source, config, catalog, states, expecting_exception=True, debug=debug)
-
-
-@pytest.fixture
-def read_profiles(read_stream: Read) -> Read:
-    return functools.partial(read_stream, "profiles")
-
-
-@pytest.fixture
-def read_events(read_stream: Read) -> Read:
-    return functools.partial(read_stream, "events")
-
-
-def states(output: EntrypointOutput) -> list[dict[str, Any]]:
-    """The stream's state in each state message."""
-    blobs = [m.state.stream.stream_state for m in output.state_messages if m.state and m.state.stream]
-    return [json.loads(json.dumps(vars(blob))) for blob in blobs]
-
-
-def bodies(clevertap: requests_mock.Mocker) -> list[dict[str, Any]]:
-    """The bodies that exports were opened with, sorted by event and dates."""
-    sent = [json.loads(r.text) for r in clevertap.request_history if r.method == "POST"]
-    return sorted(sent, key=lambda body: (body["event_name"], body["from"]))
-
-
-def rows(output: EntrypointOutput) -> list[dict[str, Any]]:
-    """The data of the records read."""
-    return [dict(message.record.data) for message in output.records if message.record]
-
-
-def first_error(output: EntrypointOutput) -> tuple[str, str]:
-    """Failure type and message of the first error (the last is the CDK's own summary)."""
-    for message in output.errors:
-        if message.trace and message.trace.error:
-            error = message.trace.error
-            return getattr(error.failure_type, "value", ""), str(error.message)
-    return "", ""
+    with CleverTap() as mocked:
+        monkeypatch.setattr("time.sleep", lambda s: mocked.waits.append(s) if s >= 1 else sleep(s))
+        monkeypatch.setattr("time.monotonic", lambda: monotonic() + sum(mocked.waits))
+        yield mocked

@@ -1,96 +1,92 @@
-"""The stream daily_event_counts: a POST, and a GET until the count is done."""
+"""The streams daily_event_counts and daily_event_users: a POST, and a GET until the count is done."""
+
+from typing import Any
 
 import pytest
-import requests_mock
 
-from unit_tests.conftest import Read, first_error, rows, states
-from unit_tests.mock_server.response_builder import fail
-from unit_tests.mock_server.tables import (
-    REQ_ID,
-    WHOLE,
-    answers_of,
-    bodies,
-    partial,
-    settings,
-)
+from unit_tests.conftest import CleverTap
+from unit_tests.mock_server.config import HOST
+from unit_tests.mock_server.response_builder import Response, empty, fail, schema
+from unit_tests.mock_server.streams import REQ_ID, RESPONSES, partial, responses_of, settings
 
 pytestmark = pytest.mark.cdk
 
+STREAM = "daily_event_counts"
+DONE, RECORDS = responses_of(STREAM)[0], RESPONSES[STREAM][1]
+NOTHING: Response = {"json": {"status": "success", "daily": {}}}
 
-@pytest.mark.parametrize("stream", ["daily_event_counts"])
+
+@pytest.mark.parametrize("req_id", [REQ_ID, "a1b2-c3", "384649162721759", "1e5"])
 def test_given_a_partial_count_when_read_then_it_is_asked_for_until_it_is_done(
-    read_table: Read, clevertap: requests_mock.Mocker, waits: list[float], stream: str
+    clevertap: CleverTap, req_id: Any
 ) -> None:
-    output = read_table(stream, [partial()] * 7 + answers_of(stream), settings())
+    output = clevertap.read_in_turn(STREAM, [*[partial(req_id)] * 7, DONE], settings())
 
-    assert rows(output) == WHOLE[stream][1]
-    requests = clevertap.request_history
-    assert [request.method for request in requests] == ["POST", *["GET"] * 7]
-    assert {request.url.partition("?")[2] for request in requests[1:]} == {f"req_id={REQ_ID}"}
-    assert {request.text for request in requests[1:]} == {None}
-    assert waits == [5] * 6
+    assert output.records == RECORDS
+    assert [request.method for request in clevertap.request_history] == ["POST", *["GET"] * 7]
+    gets = clevertap.request_history[1:]
+    assert {get.url.partition("?")[2] for get in gets} == {f"req_id={req_id}"}
+    assert not any(get.body for get in gets)
+    assert clevertap.waits == [5] * 6
 
 
-def test_given_a_count_that_always_ends_when_read_then_it_fails(
-    read_table: Read, clevertap: requests_mock.Mocker
+@pytest.mark.parametrize(
+    ("responses", "kind", "words"),
+    [
+        ([partial(), fail("Invalid request id", 400, 400)], "transient_error", "The cursor expired"),
+        ([partial()], "transient_error", "still preparing"),
+        ([fail('["Invalid event : App Launched"]', 400)], "config_error", "no event with this name"),
+    ],
+)
+def test_given_a_count_that_does_not_come_when_read_then_it_fails(
+    clevertap: CleverTap, responses: list[Response], kind: str, words: str
 ) -> None:
-    ended = fail("Invalid request id", 400, 400)
-    day = settings(start_date=20220110)
+    output = clevertap.read_in_turn(STREAM, responses, settings(start_date=20220110, max_wait_minutes=1))
 
-    output = read_table("daily_event_counts", [partial(), ended], day)
-
-    assert first_error(output)[0] == "transient_error"
-    asked = "Stream daily_event_counts, event 'App Launched', 2022-01-10 to 2022-01-10: "
-    assert first_error(output)[1].startswith(asked + "The cursor expired")
-    assert len(clevertap.request_history) == 2
+    assert output.error[0] == kind
+    assert output.error[1].startswith(f"Stream {STREAM}, event 'App Launched', 2022-01-10 to 2022-01-10: ")
+    assert words in output.error[1]
 
 
-@pytest.mark.parametrize("stream", ["daily_event_counts"])
-def test_given_a_count_that_is_never_done_when_read_then_it_gives_up(read_table: Read, stream: str) -> None:
-    output = read_table(stream, [partial()], settings(max_wait_minutes=1))
-
-    assert first_error(output)[0] == "transient_error"
-    assert "still preparing" in first_error(output)[1]
-
-
-def test_given_years_when_days_are_counted_then_a_request_asks_for_one_at_most(
-    read_table: Read, clevertap: requests_mock.Mocker
+def test_given_years_when_days_are_counted_then_a_window_has_one_and_the_next_sync_the_lookback(
+    clevertap: CleverTap,
 ) -> None:
-    nothing = {"json": {"status": "success", "daily": {}}}
+    first = clevertap.read_in_turn(STREAM, [NOTHING], settings(end_date=20230105))
 
-    read_table("daily_event_counts", [nothing], settings(end_date=20230105))
-
-    sent = [(body["from"], body["to"]) for body in bodies(clevertap)]
-    assert sent == [(20220101, 20221231), (20230101, 20230105)]
-
-
-def test_given_days_without_any_when_counted_again_then_only_the_lookback_is(
-    read_table: Read, clevertap: requests_mock.Mocker
-) -> None:
-    nothing = {"json": {"status": "success", "daily": {}}}
-    first = read_table("daily_event_counts", [nothing], settings())
+    assert clevertap.windows() == [(20220101, 20221231), (20230101, 20230105)]
     clevertap.reset_mock()
-
-    read_table("daily_event_counts", [nothing], settings(end_date=20220115), state=states(first)[-1])
-
-    assert [(b["from"], b["to"]) for b in bodies(clevertap)] == [(20220108, 20220115)]
+    clevertap.read_in_turn(STREAM, [NOTHING], settings(end_date=20230115), state=first.states[-1])
+    assert clevertap.windows() == [(20230103, 20230115)]
 
 
-@pytest.mark.parametrize("stream", ["daily_event_counts"])
-def test_given_an_event_that_is_unknown_when_counted_then_it_is_a_config_error(read_table: Read, stream: str) -> None:
-    output = read_table(stream, [fail('["Invalid event : App Launched"]', 400)], settings())
+def test_given_users_when_counted_then_unique_is_asked_for(clevertap: CleverTap) -> None:
+    output = clevertap.read_in_turn("daily_event_users", [DONE], settings())
 
-    assert first_error(output)[0] == "config_error"
-    assert f"Stream {stream}, event 'App Launched'" in first_error(output)[1]
+    users = [{**record, "users": record["count"]} for record in RECORDS]
+    assert output.records == [{name: record[name] for name in ("event_name", "date", "users")} for record in users]
+    assert clevertap.bodies[0]["unique"] is True
+    assert clevertap.bodies[0]["groups"] == {"daily": {"trend_type": "daily"}}
 
 
-def test_given_several_events_when_they_are_counted_then_each_has_a_row(
-    read_table: Read, clevertap: requests_mock.Mocker
+@pytest.mark.parametrize("stream", ["daily_event_counts", "daily_event_users"])
+@pytest.mark.parametrize("all_events", [False, True])
+def test_given_events_to_count_when_counted_then_those_that_exports_refuse_are_in_and_their_state_is_kept(
+    clevertap: CleverTap, stream: str, all_events: bool
 ) -> None:
-    names = settings(additional_event_names=["Charged", "it's {{ 7 }}"])
+    names = {} if all_events else {"additional_event_names": ["it's {{ 7 }}"], "counted_event_names": ["Viewed"]}
+    known = schema("App Launched", "Viewed", "it's {{ 7 }}")
+    clevertap.post(f"{HOST}/1/counts/trends.json", [DONE])
 
-    output = read_table("daily_event_counts", [{"json": {"status": "success", "daily": {"20220101": 3}}}], names)
+    output = clevertap.read(stream, settings(all_events=all_events, **names), [empty()], schema=[known])
 
-    expected = ["App Launched", "Charged", "it's {{ 7 }}"]
-    assert sorted(row["event_name"] for row in rows(output)) == expected
-    assert sorted(body["event_name"] for body in bodies(clevertap)) == expected
+    assert {record["event_name"] for record in output.records} == {"App Launched", "Viewed", "it's {{ 7 }}"}
+    clevertap.reset_mock()
+    again = settings(all_events=all_events, end_date=20220112, **names)
+    clevertap.read(stream, again, [empty()], schema=[known], state=output.states[-1])
+    assert {(body["from"], body["to"]) for body in clevertap.bodies} == {(20220108, 20220112)}
+
+
+def test_given_events_to_count_when_events_are_read_then_they_are_not_exported(clevertap: CleverTap) -> None:
+    clevertap.read_events(settings(counted_event_names=["Notification Sent"]), [empty()])
+
+    assert [body["event_name"] for body in clevertap.bodies] == ["App Launched"]

@@ -11,9 +11,8 @@ from source_clevertap.run import definition_file
 
 ROOT = definition_file("manifest.yaml").parent
 DOCS = (ROOT / "docs/clevertap.md").read_text().partition("## Changelog")[0]
-CODE = ("components.py", "source_clevertap/run.py")
 GAP = "\0"  # where a name or a number stands
-LEAST = 12  # letters: a shorter piece of a message tells nothing
+LEAST = 12  # letters: a shorter piece of a message says nothing
 
 
 def in_manifest(node: Any) -> Iterator[str]:
@@ -54,28 +53,21 @@ def text(node: ast.AST, names: dict[str, ast.AST]) -> str:
     return GAP
 
 
-def pieces(message: str) -> list[str]:
-    """What is fixed in a message."""
-    parts = (" ".join(part.split()) for part in message.split(GAP))
-    return [part for part in parts if len(part) >= LEAST]
-
-
-MESSAGES = [
-    *in_manifest(yaml.safe_load((ROOT / "manifest.yaml").read_text())),
-    *(each for name in CODE for each in in_code(ast.parse((ROOT / name).read_text()), {})),
-]
+MESSAGES = [*in_manifest(yaml.safe_load((ROOT / "manifest.yaml").read_text()))]
+for file in ("components.py", "source_clevertap/run.py"):
+    MESSAGES += in_code(ast.parse((ROOT / file).read_text()), {})
 
 
 def test_every_message_is_in_the_troubleshooting_word_for_word() -> None:
-    found = [piece for message in MESSAGES for piece in pieces(message)]
+    pieces = [" ".join(part.split()) for message in MESSAGES for part in message.split(GAP)]
+    fixed = [piece for piece in pieces if len(piece) >= LEAST]
 
-    assert [piece for piece in found if piece.strip(" .:(") not in DOCS] == []
-    assert len(found) > 40
+    assert [piece for piece in fixed if piece.strip(" .:(") not in DOCS] == []
+    assert len(fixed) > 40
 
 
 def test_the_troubleshooting_has_no_message_that_is_no_more() -> None:
-    section = DOCS.split("### Messages")[1].split("## Reference")[0]
-    listed = re.findall(r"^\| (?!Message|-)(.*?) \| ", section, re.M)
+    listed = re.findall(r"^\| (?!Message|-)(.*?) \| ", DOCS.split("### Messages")[1].split("## Reference")[0], re.M)
     fixed = " ".join(" ".join(message.replace(GAP, " ... ").split()) for message in MESSAGES)
 
     assert len(listed) > 25

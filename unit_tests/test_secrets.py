@@ -4,36 +4,28 @@ import copy
 import json
 import sys
 from pathlib import Path
-from typing import Any
 
 import pytest
 import requests
-from airbyte_cdk.test.entrypoint_wrapper import EntrypointOutput
 
 from source_clevertap.run import SourceClevertap
-from unit_tests.conftest import Read, first_error, rows
-from unit_tests.mock_server.config import PASSCODE, config
-from unit_tests.mock_server.response_builder import Answer, fail, opened, page
-from unit_tests.mock_server.tables import PAGED, STREAMS, WHOLE, partial, report, reports, settings
+from unit_tests.conftest import CleverTap, Output
+from unit_tests.mock_server.config import PASSCODE, Json, config
+from unit_tests.mock_server.response_builder import Response, fail, page
+from unit_tests.mock_server.streams import RESPONSES, STREAMS, blocks, partial, report, reports, settings
 
 pytestmark = pytest.mark.cdk
 
-PERSONAL = {
-    "objectId": "o1",
-    "email": "peter@personal.example",
-    "profileData": {"iban": "XX99PRIVATE"},
-    "ts": "peter@personal.example",
-    "event_props": {"iban": "XX99PRIVATE"},
-}
-PASSCODES = ["Sesame-1", "Se'sa\"me{{7}}", "Se\\sa/me<&>"]
-ANSWERS: dict[str, dict[str, Any]] = {
+PRIVATE = "peter@personal.example"
+PERSONAL = {"objectId": "o1", "email": PRIVATE, "ts": PRIVATE, "event_props": {"iban": PRIVATE}}
+RESPONSES_WITH_RECORDS: dict[str, Response] = {
     "success": page(PERSONAL),
     "fail with records": {"json": {"status": "fail", "error": "no", "code": 7, "records": [PERSONAL]}},
     "code 2 with records": {"json": {"status": "fail", "code": 2, "records": [PERSONAL]}},
     "500 with records": {"status_code": 500, "json": {"records": [PERSONAL]}},
     "401 with records": {"status_code": 401, "json": {"records": [PERSONAL]}},
-    "half a page": {"text": '{"status": "success", "records": [{"email": "peter@personal.example"'},
-    "HTML": {"text": "<html>peter@personal.example XX99PRIVATE</html>"},
+    "half a page": {"text": f'{{"status": "success", "records": [{{"email": "{PRIVATE}"'},
+    "HTML": {"text": f"<html>{PRIVATE}</html>"},
     "records of a wrong type": {"json": {"status": "success", "records": {"a": PERSONAL}}},
     "connection error": {"exc": requests.exceptions.ConnectionError},
 }
@@ -45,78 +37,61 @@ def forms(secret: str) -> tuple[str, ...]:
     return secret, printed, repr(repr(secret))[2:-2], json.dumps(printed)[1:-1]
 
 
-def all_but_records(output: EntrypointOutput, capfd: pytest.CaptureFixture[str]) -> str:
-    told = "".join(str(m) for m in (*output.logs, *output.trace_messages, *output.state_messages))
+def all_but_records(output: Output, capfd: pytest.CaptureFixture[str]) -> str:
     if sys.__stdout__:
         sys.__stdout__.flush()  # airbyte-cdk 7.23.8 prints its log there
     captured = capfd.readouterr()
-    told += "".join(x for x in captured.out.splitlines() if '"RECORD"' not in x) + captured.err
-    assert told
-    return told
+    lines = [line for line in captured.out.splitlines() if '"RECORD"' not in line]
+    return "".join([*output.all_but_records, *lines, captured.err])
 
 
-@pytest.mark.parametrize("passcode", PASSCODES)
-@pytest.mark.parametrize("name", ANSWERS)
-@pytest.mark.parametrize(("stream", "debug"), [("profiles", False), ("profiles", True), ("events", True)])
-def test_given_any_answer_when_read_then_no_log_or_error_tells_secrets_or_records(
-    read_stream: Read,
-    capfd: pytest.CaptureFixture[str],
-    passcode: str,
-    name: str,
-    stream: str,
-    debug: bool,
+@pytest.mark.parametrize("passcode", ["Sesame-1", "Se'sa\"me{{7}}", "Se\\sa/me<&>"])
+@pytest.mark.parametrize("name", RESPONSES_WITH_RECORDS)
+@pytest.mark.parametrize(("stream", "debug"), [("profiles", False), ("events", True)])
+def test_given_any_response_when_read_then_no_log_or_error_has_secrets_or_records(
+    clevertap: CleverTap, capfd: pytest.CaptureFixture[str], passcode: str, name: str, stream: str, debug: bool
 ) -> None:
-    answer = ANSWERS[name]
-    settings = config(passcode=passcode, max_wait_minutes=0.1, slice_days=3650)
+    typed = config(passcode=passcode, max_wait_minutes=0.1, slice_days=3650)
 
-    output = read_stream(stream, settings, [answer], [opened()], debug=debug)
+    output = clevertap.read(stream, typed, [RESPONSES_WITH_RECORDS[name]], debug=debug)
 
-    told = all_but_records(output, capfd)
-    assert (first_error(output) != ("", "")) == (name != "success")
-    assert "peter@personal" not in told
-    assert "XX99PRIVATE" not in told
-    for form in forms(passcode):
-        assert form not in told
+    printed = all_but_records(output, capfd)
+    assert bool(output.errors) == (name != "success")
+    assert ("Making outbound API request" in printed) == debug
+    assert [secret for secret in (PRIVATE, *forms(passcode)) if secret in printed] == []
 
 
 @pytest.mark.parametrize("stream", [*STREAMS, "campaign_reports"])
 @pytest.mark.parametrize("debug", [False, True])
-def test_given_any_table_when_read_then_no_log_tells_secrets_and_none_but_debug_tells_rows(
-    read_table: Read, capfd: pytest.CaptureFixture[str], stream: str, debug: bool
+def test_given_any_stream_when_read_then_no_log_has_secrets_and_none_but_debug_has_records(
+    clevertap: CleverTap, capfd: pytest.CaptureFixture[str], stream: str, debug: bool
 ) -> None:
-    private = "XX99PRIVATE"
-    answers: list[Answer]
-    if stream == "campaign_reports":
-        answers = reports(report(x=private))
-    else:
-        content = copy.deepcopy(WHOLE[stream][0])
-        answers = [{"json": content}, *({"json": page} for page in [PAGED.get(stream)] if page)]
+    responses = reports(report(x=PRIVATE))
+    if stream != "campaign_reports":
+        content: Json = copy.deepcopy(RESPONSES[stream][0])
         for value in content.values():
-            for row in value if isinstance(value, list) else ():
-                row["x"] = private
-        if "counts" in stream:
-            answers = [partial(), {"json": {**content, "x": private}}]
-    refused: Answer = {"status_code": 500, "json": {"status": "fail", "x": private}}
+            for record in value if isinstance(value, list) else ():
+                record["x"] = PRIVATE
+        responses = [{"json": content}, blocks()]
+    if stream == "daily_event_counts":
+        responses = [partial(), {"json": {**content, "x": PRIVATE}}]
+    refused: Response = {"status_code": 500, "json": {"status": "fail", "x": PRIVATE}}
 
-    output = read_table(stream, [refused, *answers], settings(), debug=debug)
+    output = clevertap.read_in_turn(stream, [refused, *responses], settings(), debug=debug)
 
-    told = all_but_records(output, capfd)
-    assert len(rows(output)) > 0
-    assert "Making outbound API request" in told or not debug
-    assert PASSCODE not in told
-    assert debug or private not in told
+    printed = all_but_records(output, capfd)
+    assert len(output.records) > 0
+    assert ("Making outbound API request" in printed) == debug
+    assert PASSCODE not in printed
+    assert debug or PRIVATE not in printed
 
 
-def test_given_a_refusal_when_read_then_its_own_words_are_cut_short(read_profiles: Read) -> None:
-    output = read_profiles(config(), [fail("x" * 5000, 77)])
+def test_given_a_refusal_when_read_then_its_own_words_are_cut_short(clevertap: CleverTap) -> None:
+    output = clevertap.read_profiles(config(), [fail("x" * 5000, 77)])
 
-    assert 300 <= len(first_error(output)[1]) < 700
+    assert 300 <= len(output.error[1]) < 700
 
 
 def test_given_a_configuration_when_read_then_it_is_not_written_to_disk(tmp_path: Path) -> None:
-    settings = config()
-
-    read = SourceClevertap(config=settings).configure(settings, str(tmp_path))
-
-    assert read["passcode"] == PASSCODE
+    assert SourceClevertap(config=config()).configure(config(), str(tmp_path))["passcode"] == PASSCODE
     assert list(tmp_path.iterdir()) == []

@@ -113,11 +113,7 @@ def catalog(*streams: str, mode: str = "incremental") -> Json:
     return {
         "streams": [
             {
-                "stream": {
-                    "name": name,
-                    "json_schema": {},
-                    "supported_sync_modes": ["full_refresh", "incremental"],
-                },
+                "stream": {"name": name, "json_schema": {}, "supported_sync_modes": ["full_refresh", "incremental"]},
                 "sync_mode": mode,
                 "destination_sync_mode": "append_dedup" if mode == "incremental" else "overwrite",
             }

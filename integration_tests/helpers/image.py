@@ -64,10 +64,7 @@ def main() -> None:
         assert done.returncode == 0, done.stdout[-2000:] + done.stderr[-2000:]
         return Output(done.returncode, done.stdout, done.stderr)
 
-    with (
-        tempfile.TemporaryDirectory() as folder,
-        Sandbox(Account(profiles=6000), not_ready=1) as sandbox,
-    ):
+    with tempfile.TemporaryDirectory() as folder, Sandbox(Account(profiles=6000), not_ready=1) as sandbox:
         Path(folder).chmod(0o755)
         Path(folder, "config.json").write_text(json.dumps(sandbox.config()))
         catalog = (ROOT / "integration_tests" / "configured_catalog.json").read_text()

@@ -22,6 +22,7 @@ from typing import Any
 from unittest import mock
 
 import pytz
+from airbyte_cdk.entrypoint import AirbyteEntrypoint
 from airbyte_cdk.logger import AirbyteLogFormatter
 from airbyte_cdk.sources.declarative.incremental import concurrent_partition_cursor
 from airbyte_cdk.sources.declarative.interpolation import jinja
@@ -114,8 +115,13 @@ def sync(
     state: list[Json] | None = None,
     debug: bool = False,
     no_code: bool = False,
+    entry: str = "package",
 ) -> Output:
-    """Reads, and returns what the command would have printed. no_code: by no_code/manifest.yaml."""
+    """Reads, and returns what the command would have printed.
+
+    no_code: by no_code/manifest.yaml. entry: "package", or "manifest" for the CDK's own, as of a published manifest.
+    """
+    stock = no_code or entry == "manifest"
     PreparedSource.streams_read = streams
     prepared = PreparedNoCodeSource if no_code else PreparedSource
     log, root = Lines(), logging.getLogger()
@@ -129,23 +135,20 @@ def sync(
             tempfile.TemporaryDirectory() as folder,
             clock.running(),
             mock.patch.object(run, "SourceClevertap", prepared),
-            mock.patch.dict(os.environ, {"CLEVERTAP_BATCHES": "false"} if no_code else {}),
+            mock.patch.dict(os.environ, {"CLEVERTAP_BATCHES": "false"} if stock else {}),
             contextlib.redirect_stdout(printed),
         ):
             args = ["read", *(["--debug"] if debug else [])]
-            for name, content in {
-                "config": config,
-                "catalog": catalog(*streams),
-                "state": state or None,
-            }.items():
+            for name, content in {"config": config, "catalog": catalog(*streams), "state": state or None}.items():
                 if content is not None:
                     path = Path(folder) / f"{name}.json"
                     path.write_text(json.dumps(content))
                     args += [f"--{name}", str(path)]
             try:
                 source = run.create_source(args)
-                entrypoint = Entrypoint(source, lambda lines: messages.extend(lines.decode().split("\n")[:-1]))
-                messages.extend(entrypoint.run(entrypoint.parse_args(args)))
+                ours = Entrypoint(source, lambda lines: messages.extend(lines.decode().split("\n")[:-1]))
+                entrypoint = AirbyteEntrypoint(source) if stock else ours
+                messages.extend(entrypoint.run(AirbyteEntrypoint.parse_args(args)))
             except Exception as error:
                 traced = (
                     error if isinstance(error, AirbyteTracedException) else AirbyteTracedException.from_exception(error)

@@ -50,17 +50,13 @@ def truth(
             for row in rows:
                 row["message_id"] = row.pop("message id")
                 row["date"] = f"{datetime.strptime(row['start_date'], '%d %b, %Y %H:%M:%S'):%Y-%m-%d}"
-        case "daily_event_counts":
+        case "daily_event_counts" | "daily_event_users":
+            kind = stream.rpartition("_")[2].replace("counts", "count")
+            daily = tables.daily_counts if kind == "count" else tables.daily_users
             rows = [
-                {"event_name": event, "date": f"{day[:4]}-{day[4:6]}-{day[6:]}", "count": count}
+                {"event_name": event, "date": f"{day[:4]}-{day[4:6]}-{day[6:]}", kind: number}
                 for event in events
-                for day, count in tables.daily_counts(account, event, first, last, now).items()
-            ]
-        case "daily_event_users":
-            rows = [
-                {"event_name": event, "date": f"{day[:4]}-{day[4:6]}-{day[6:]}", "users": users}
-                for event in events
-                for day, users in tables.daily_users(account, event, first, last, now).items()
+                for day, number in daily(account, event, first, last, now).items()
             ]
         case _:
             raise ValueError(stream)

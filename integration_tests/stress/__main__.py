@@ -18,17 +18,10 @@ from integration_tests.stress.mutations import MUTATIONS, mutation
 from integration_tests.stress.row import COUNTED, Part, Row, Unit, timed
 from integration_tests.stress.soak import days, millions
 from integration_tests.stress.syncs import BATCH, syncs
-from integration_tests.stress.user_input import MISTAKES, addresses, data, mistakes
 
 IN_PROCESS, OF_PROCESSES = 4, 2  # workers, for two cores: some of the first wait
-FULL = {
-    "sequences": 2000, "bodies": 51_000, "kills": 100, "addresses": 20_000, "texts": 1000, "days": 365,
-    "events": 5_000_000, "mutations": 600,
-}  # fmt: skip
-SHARE = {
-    "sequences": 700, "bodies": 5000, "kills": 8, "addresses": 5000, "texts": 100, "days": 60,
-    "events": 100_000, "mutations": 0,
-}  # fmt: skip
+FULL = {**{"sequences": 2000, "bodies": 5000, "kills": 100}, **{"days": 365, "events": 5_000_000, "mutations": 600}}
+SHARE = {**{"sequences": 700, "bodies": 1000, "kills": 8}, **{"days": 60, "events": 100_000, "mutations": 0}}
 
 
 def parts(count: dict[str, int], seed: int) -> Iterator[tuple[Part, int, list[Unit]]]:
@@ -39,9 +32,6 @@ def parts(count: dict[str, int], seed: int) -> Iterator[tuple[Part, int, list[Un
 
     yield syncs, IN_PROCESS, units("sequences", BATCH)
     yield corrupted_responses, IN_PROCESS, units("bodies", 1000)
-    yield addresses, IN_PROCESS, units("addresses", 5000)
-    yield data, IN_PROCESS, units("texts", 50)
-    yield mistakes, OF_PROCESSES, [(number,) for number in range(len(MISTAKES))]
     yield machine, OF_PROCESSES, [(number,) for number in range(len(FAULTS))]
     yield kills, OF_PROCESSES, units("kills", FEW)
     yield days, 1, units("days", count["days"] or 1)

@@ -9,15 +9,10 @@ import subprocess
 from random import Random
 from typing import Any
 
-from integration_tests.helpers.connector import (
-    Output,
-    by_key,
-    occurrences,
-    run,
-    true_occurrences,
-)
+from integration_tests.helpers.connector import Output, by_key, occurrences, run, true_occurrences
+from integration_tests.helpers.destination import Destination
 from integration_tests.stress.row import Row
-from integration_tests.stress.sequences import PERSONAL, ZONES, Destination
+from integration_tests.stress.sequences import PERSONAL, ZONES
 from source_clevertap.sandbox import Account, Sandbox
 
 STREAMS = ("profiles", "events")
@@ -57,12 +52,7 @@ def _one_account(random: Random, count: int, row: Row) -> None:
         )
         for _ in range(count):
             by = random.choice(SIGNALS)
-            moments = (
-                ("", 0),
-                ("LOG", 3),
-                ("STATE", random.randint(1, 9)),
-                ("RECORD", random.randint(1, 3000)),
-            )
+            moments = ("", 0), ("LOG", 3), ("STATE", random.randint(1, 9)), ("RECORD", random.randint(1, 3000))
             kind, number = random.choice(moments)
             what += f", {by.name} at {kind} {number}"
             try:
@@ -70,7 +60,7 @@ def _one_account(random: Random, count: int, row: Row) -> None:
             except subprocess.TimeoutExpired:
                 row.wrong.append(("hung", what))
                 return
-            row.tried.update(kills=1, syncs=1, rows=len(output.records))
+            row.tried.update(kills=1, syncs=1, records=len(output.records))
             if output.exit_code == 0:  # it was done before
                 row.wrong += _missing(account, destination, what)
             row.wrong += [
@@ -80,7 +70,7 @@ def _one_account(random: Random, count: int, row: Row) -> None:
             ]
         state = list(destination.state.values()) or None
         output = run("read", config, streams=STREAMS, state=state)
-        row.tried.update(syncs=1, rows=len(output.records))
+        row.tried.update(syncs=1, records=len(output.records))
         destination.take(output, len(output.records))
         if output.exit_code:
             row.wrong.append(("unclear", f"{what}: then {output.error}"))

@@ -5,6 +5,8 @@ A test that cannot fail proves nothing.
 Each replaces a function of components.py by one that a maintainer might write in good faith.
 """
 
+import copy
+import hashlib
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -23,6 +25,7 @@ components = sys.modules[COMPONENTS_MODULE]
 HANDLER, REQUESTER = components.CleverTapErrorHandler, components.TwoStepRequester
 PAGINATION, MIGRATION = CursorPaginationStrategy, components.PartitionStateMigration
 ROUTER, EVENTS = components.EventPartitionRouter, components.EventTransformation
+PERSONAL = components.PersonalDataTransformation
 PROFILES, REPORTS = components.ProfileTransformation, components.MessageReportTransformation
 Function = Callable[..., Any]
 
@@ -115,7 +118,7 @@ def any_account(original: Function) -> Function:
 def all_refused_raises_late(original: Function) -> Function:
     """The error comes from get_stream_state, which the CDK's main thread calls, in place of a reading thread."""
 
-    def note(self: Any, name: str, is_allowed: bool) -> None:
+    def note_answer(self: Any, name: str, is_allowed: bool) -> None:
         try:
             original(self, name, is_allowed)
         except components.cdk.AirbyteTracedException as error:
@@ -123,7 +126,7 @@ def all_refused_raises_late(original: Function) -> Function:
                 raise
             self.get_stream_state = mock.Mock(side_effect=error)
 
-    return note
+    return note_answer
 
 
 def cursor_is_end_of_window(original: Function) -> Function:
@@ -138,6 +141,29 @@ def first_device_is_key(original: Function) -> Function:
     def transform(self: Any, record: Any, *args: Any, **more: Any) -> None:
         original(self, record, *args, **more)
         record["profile_id"] = str(record["platformInfo"][0].get("objectId") or record["profile_id"])
+
+    return transform
+
+
+def only_the_top_is_hidden(original: Function) -> Function:
+    """Personal data within objects and lists stays."""
+
+    def transform(self: Any, record: Any, *args: Any, **more: Any) -> None:
+        nested = {name: copy.deepcopy(value) for name, value in record.items() if isinstance(value, (dict, list))}
+        original(self, record, *args, **more)
+        record |= {name: value for name, value in nested.items() if name in record}
+
+    return transform
+
+
+def a_digest_needs_no_salt(original: Function) -> Function:
+    """The key is a digest of the identity that everybody can compute."""
+
+    def transform(self: Any, record: Any, *args: Any, **more: Any) -> None:
+        identity = record.get("identity")
+        original(self, record, *args, **more)
+        if record.get("identity") not in (None, identity):
+            record["identity"] = hashlib.sha256(str(identity).encode()).hexdigest()
 
     return transform
 
@@ -181,7 +207,9 @@ MUTATIONS: dict[str, tuple[Any, str, Callable[[Function], Function]]] = {
     "another account goes on where the other was": (MIGRATION, "migrate", any_account),
     "a report's cursor is the end of its window": (REPORTS, "transform", cursor_is_end_of_window),
     "the first device is the key of a profile": (PROFILES, "transform", first_device_is_key),
-    "all events refused is an error of the main thread": (ROUTER, "note", all_refused_raises_late),
+    "personal data is hidden at the top alone": (PERSONAL, "transform", only_the_top_is_hidden),
+    "a digest needs no salt": (PERSONAL, "transform", a_digest_needs_no_salt),
+    "all events refused is an error of the main thread": (ROUTER, "note_answer", all_refused_raises_late),
 }  # fmt: skip
 
 

@@ -1,15 +1,29 @@
-"""Syncs in a row, as hypothesis invents them, against two invariants.
+"""Lives of a connection, as hypothesis invents them, against invariants.
 
-A sync that ends well has delivered, with those before it, what the account holds of the range, each
-row as CleverTap sent it. One that does not says so by an error of the type that its faults call for, and
-the next sync, from the last state, makes good for it. What a destination is sure to have of a sync
-that failed or was killed are the rows before its last state message.
+A sync that ends well has delivered, with those before it, what the account holds of the range, each record as
+CleverTap sent it. One that does not says so by an error of the type that its faults call for, and the next sync, from
+the last state, makes good for it. What a destination is sure to have of a sync that failed or was killed are the
+records before its last state message. What a destination with Append + Deduped keeps of each key (the highest cursor,
+and of equal ones the latest) is the newest copy that was read. Nothing secret or hidden is printed.
 
-What a destination with Append + Deduped keeps of each key (the highest cursor, and of equal ones the
-latest) is the newest copy that was read.
+A sequence, as it is printed when it fails (what has its default left out):
+
+    Sequence(zone='Asia/Kolkata', streams=('profiles', 'events'), all_events=True, slice_days=3, lookback_days=1,
+             entry='manifest', steps=(
+        Step(days=2, hours=7),                              a first sync, by the CDK's own entry point
+        Step(faults=('dead_cursor:2:1', 'open-html:1')),    a day later: a cursor expires twice, a POST gets HTML
+        Step(kept=0.4, earlier=2),                          start_date is two days earlier; killed after 40 %
+        Step(only_refused=True),                            all events but refused ones are excluded: config_error
+        Step(other=True, pii='hash'),                       another account's passcode; personal data is hashed now
+        Step(excluded=True, zone='UTC', turned=1),          back; Charged is excluded, the time zone is wrong, and
+    ))                                                      CleverTap returns the devices of users in another order
+
+and after these one without a fault, which must complete the data.
 """
 
-import io
+import hashlib
+import hmac
+import json
 import time
 from collections import Counter
 from collections.abc import Iterator
@@ -20,7 +34,8 @@ from typing import Any
 import pytz
 from hypothesis import strategies as st
 
-from integration_tests.helpers.connector import Json, Output, by_key, occurrences, true_occurrences
+from integration_tests.helpers.connector import Json, Occurrences, Output, by_key, occurrences, true_occurrences
+from integration_tests.helpers.destination import Destination, cut
 from integration_tests.helpers.in_process import Clock, sync
 from source_clevertap.sandbox import Account, Fault, Sandbox
 from source_clevertap.sandbox.account import EVENTS, LATEST_DAYS
@@ -34,6 +49,7 @@ FIRST_DAYS = (  # before both changes of the clock, a leap day, a new year, and 
     *(date(2023, 3, 20), date(2023, 4, 1), date(2023, 10, 30)),
 )
 PASSCODES = ("sandbox-passcode", "Sesame {{ 7 * 7 }}", 'it\'s "quoted" \\ 1_000')
+SALT = "a salt that nobody prints"
 OTHER = "SBX-765-4321"  # another account
 PERSONAL = ("@example.com", "token-", "+9198")  # of records; nowhere else
 
@@ -41,14 +57,6 @@ STREAMS = (
     *(("events",), ("profiles",), ("profiles", "events"), ("message_reports",)),
     ("profiles", "events", "message_reports", "campaigns", "daily_event_counts"),
 )
-KEYS = {  # of each stream, and its cursor
-    "events": (("event_id",), "date"),
-    "profiles": (("profile_id",), "active_through"),
-    "message_reports": (("message_id",), "date"),
-    "campaigns": (("id",), "synced_on"),
-    "daily_event_counts": (("event_name", "date"), "date"),
-}
-
 TRANSIENT, CONFIG, SYSTEM = "transient_error", "config_error", "system_error"
 PASSING = (  # with what CleverTap means by them, each may strike some times and be gone
     *("not_ready", "accepted", "throttled", "too_many", "error_500", "error_503", "reset", "truncated"),
@@ -77,9 +85,10 @@ class Step:
     days, hours: that have passed. faults: as the sandbox's command line takes them. kept: the share
     of its messages that came through before it was killed, None if it was not. events: those typed.
     earlier: days that start_date is moved back. other: whether it is another account's. turned: by how many its
-    devices are turned. only_refused: whether all events but those that CleverTap refuses are excluded. pace:
-    seconds between what may become states. ahead:
-    hours that the machine's clock jumps, when it has been looked at ahead_after times.
+    devices are turned. only_refused: whether all events but those that CleverTap refuses are excluded.
+    excluded: whether Charged is. pii: pii_mode. zone: the time zone in the settings, the project's if "".
+    pace: seconds between what may become states. ahead: hours that the machine's clock jumps, when it has
+    been looked at ahead_after times.
     """
 
     days: int = 1
@@ -91,6 +100,9 @@ class Step:
     other: bool = False
     turned: int = 0
     only_refused: bool = False
+    excluded: bool = False
+    pii: str = "keep"
+    zone: str = ""
     pace: float = 700
     debug: bool = False
     ahead: int = 0
@@ -101,7 +113,12 @@ class Step:
         """The failure types that what happens to it may end it with."""
         names = {Fault.parse(text).name for text in self.faults}
         types = {ENDING.get(name, TRANSIENT) for name in names if name not in ODD}
-        return types | ({CONFIG} if self.ahead > 0 or self.only_refused else set())  # CleverTap refuses tomorrow
+        return types | ({CONFIG} if self.asks_for_tomorrow or self.only_refused else set())
+
+    @property
+    def asks_for_tomorrow(self) -> bool:
+        """Whether it may do so, which CleverTap refuses."""
+        return self.ahead > 0 or bool(self.zone)
 
     @property
     def must_pass(self) -> bool:
@@ -109,12 +126,12 @@ class Step:
         faults = [Fault.parse(text) for text in self.faults]
         passing = all(f.name in ODD or (f.name in PASSING and f.times is not None) for f in faults)
         few = sum(f.times or 0 for f in faults if f.name not in ODD) <= 8
-        return passing and few and self.ahead <= 0 and not self.only_refused
+        return passing and few and not self.asks_for_tomorrow and not self.only_refused
 
 
 @dataclass(frozen=True)
 class Sequence:
-    """An account, the settings of a connection, and its syncs; the last one meets no fault."""
+    """An account, the settings of a connection, and its syncs. entry: "package", or "manifest" for the CDK's own."""
 
     seed: int = 1
     zone: str = "UTC"
@@ -130,6 +147,7 @@ class Sequence:
     lookback_days: int = 2
     all_events: bool = False
     start: int = 3
+    entry: str = "package"
     steps: tuple[Step, ...] = ()
 
     @property
@@ -160,7 +178,7 @@ class Found:
     syncs: int = 0
     failed: int = 0
     killed: int = 0
-    rows: int = 0
+    records: int = 0
     clock_changes: int = 0
     wrong: dict[str, str] = field(default_factory=dict)
 
@@ -197,6 +215,9 @@ def steps() -> st.SearchStrategy[Step]:
         other=st.sampled_from((False, False, False, True)),
         turned=st.integers(0, 2),
         only_refused=st.sampled_from((False, False, False, True)),
+        excluded=st.booleans(),
+        pii=st.sampled_from(("keep",) * 6 + ("drop", "hash")),
+        zone=st.sampled_from(("",) * 7 + ("UTC", "Pacific/Kiritimati", "Pacific/Pago_Pago")),
         pace=st.sampled_from((0, 100, 700)),
         debug=st.booleans(),
         ahead=st.sampled_from((0, 0, 0, 0, -26, 24)),
@@ -207,16 +228,12 @@ def steps() -> st.SearchStrategy[Step]:
 def sequences() -> st.SearchStrategy[Sequence]:
     """An account with settings and syncs.
 
-    In one of four, the hard part for the state: windows of two days and a lookback of one, of which one
-    fails, and those after it are read.
+    In one of five, the hard part for the state: windows of two days and a lookback of one, of which one
+    fails, and those after it are read. In another, that for pages: exports of many, with what is no end of one.
     """
     ending = st.sampled_from([f"{name}:1:0" for name in ENDING if not name.startswith("dead")])
     failing = st.builds(
-        Step,
-        days=st.integers(1, 3),
-        hours=st.integers(0, 23),
-        faults=st.tuples(ending),
-        pace=st.just(700),
+        Step, days=st.integers(1, 3), hours=st.integers(0, 23), faults=st.tuples(ending), pace=st.just(700)
     )
 
     def narrowed(sequence: Sequence, failing: tuple[Step, ...], calm: int) -> Sequence:
@@ -225,7 +242,13 @@ def sequences() -> st.SearchStrategy[Sequence]:
 
     some = any_sequences()
     narrow = st.builds(narrowed, some, st.lists(failing, min_size=1, max_size=2).map(tuple), st.integers(0, 1))
-    return st.sampled_from((some, some, some, narrow)).flatmap(lambda kind: kind)
+    pages = [f"{name}:{times}:{page}" for name in OF_PAGES[-4:] for times in (1, 3) for page in (1, 2)]
+    large = {"page_rows": 23, "rows": 400, "profiles": 300, "days": 10, "slice_days": 9, "all_events": False}
+    paged = st.builds(
+        lambda sequence, fault: replace(sequence, steps=(Step(days=9, faults=(fault,)),), **large),
+        *(some, st.sampled_from(pages)),
+    )
+    return st.sampled_from((some, some, some, narrow, paged)).flatmap(lambda kind: kind)
 
 
 def any_sequences() -> st.SearchStrategy[Sequence]:
@@ -252,49 +275,9 @@ def any_sequences() -> st.SearchStrategy[Sequence]:
         lookback_days=st.sampled_from((1, 1, 1, 2, 4)),  # what comes later than that cannot be found
         all_events=st.sampled_from((False, False, True)),
         start=st.integers(0, 2),
+        entry=st.sampled_from(("package", "package", "manifest")),
         steps=st.lists(steps(), min_size=2, max_size=4).map(tuple),
     ).map(all_in_fewer_windows)
-
-
-@dataclass
-class Destination:
-    """Tables with Append + Deduped, and the state that is kept for the next sync.
-
-    kept, newest: of each stream, by key, the account and the record: that with the highest cursor, and of equal ones
-    the latest; and that which was read last.
-    """
-
-    kept: dict[str, dict[Any, tuple[str, Json]]] = field(default_factory=lambda: {stream: {} for stream in KEYS})
-    newest: dict[str, dict[Any, tuple[str, Json]]] = field(default_factory=lambda: {stream: {} for stream in KEYS})
-    state: dict[str, Json] = field(default_factory=dict)
-    wrong_clock: bool = (
-        False  # the machine's went back: so do the cursors of profiles and campaigns, which are its today
-    )
-
-    def take(self, output: Output, certain: int, account: str = "") -> None:
-        """The first `certain` records and the states of a sync."""
-        for stream, record in zip(output.streams[:certain], output.records, strict=False):
-            names, cursor = KEYS[stream]
-            key, table = tuple(record[name] for name in names), self.kept[stream]
-            self.newest[stream][key] = account, record
-            if key not in table or record[cursor] >= table[key][1][cursor]:
-                table[key] = account, record
-        for state in output.states:
-            self.state[state["stream"]["stream_descriptor"]["name"]] = state
-
-    def rows(self, stream: str, account: str = "") -> list[Json]:
-        """The records of a table that are of an account; those that were read last, if cursors may have gone back."""
-        tables = self.newest if self.wrong_clock else self.kept
-        return [record for of, record in tables[stream].values() if of == account]
-
-    def stale(self) -> Iterator[tuple[str, str]]:
-        """Keys of which an older copy is kept. (Of an event by a wrong clock only the window is known, which moves.)"""
-        for stream, table in self.newest.items():
-            for key, (account, record) in table.items():
-                wrong_clock = stream == "events" and record["date"].replace("-", "") != str(record.get("ts"))[:8]
-                if not wrong_clock and self.kept[stream][key] != (account, record):
-                    yield "stale", f"{stream}: an older copy of {key} is kept than the newest that was read"
-                    return
 
 
 def check(sequence: Sequence) -> Found:
@@ -304,7 +287,7 @@ def check(sequence: Sequence) -> Found:
     start = account.first_day + timedelta(sequence.start)
     zone = pytz.timezone(sequence.zone)
     local = datetime(start.year, start.month, start.day) + timedelta(minutes=30)
-    last = replace(sequence.steps[-1], days=1, faults=(), kept=None, only_refused=False)
+    last = replace(sequence.steps[-1], days=1, faults=(), kept=None, only_refused=False, zone="")
     with Sandbox(account, not_ready=sequence.not_ready, page_rows=sequence.page_rows) as sandbox:
         for number, step in enumerate((*sequence.steps, last)):
             local += timedelta(step.days, hours=step.hours)
@@ -323,13 +306,12 @@ def check(sequence: Sequence) -> Found:
 
 
 def _step(
-    sequence: Sequence,
-    step: Step,
-    sandbox: Sandbox,
-    destination: Destination,
-    start: date,
-    found: Found,
+    sequence: Sequence, step: Step, sandbox: Sandbox, destination: Destination, start: date, found: Found
 ) -> Iterator[tuple[str, str]]:
+    account, names = sandbox.account, sandbox.account.schema()
+    excluded = ["Charged"] if step.excluded else []
+    counted = {"events", "daily_event_counts"} & {*sequence.streams}
+    only_refused = bool(step.only_refused and sequence.all_events and counted)
     config = sandbox.config(
         event_name=step.events[0],
         additional_event_names=list(step.events[1:]),
@@ -339,70 +321,81 @@ def _step(
         slice_days=sequence.slice_days,
         lookback_days=sequence.lookback_days,
         all_events=sequence.all_events,
+        excluded_event_names=[name for name in names if account.knows(name)] if only_refused else excluded,
+        pii_mode=step.pii,
+        pii_salt=SALT,
+        timezone=step.zone or sequence.zone,
     )
-    account_id, counted = sandbox.account.account_id, {"events", "daily_event_counts"} & {*sequence.streams}
-    only_refused = bool(step.only_refused and sequence.all_events and counted)
-    if only_refused:
-        config["excluded_event_names"] = [n for n in sandbox.account.schema() if sandbox.account.knows(n)]
     before = datetime.fromtimestamp(sandbox.now(), timezone.utc)
     clock = Clock(sandbox, step.ahead * 3600, step.ahead_after, step.pace)
-    output = sync(clock, config, sequence.streams, list(destination.state.values()), step.debug)
+    state = list(destination.state.values())
+    output = sync(clock, config, sequence.streams, state, step.debug, entry=sequence.entry)
     after = datetime.fromtimestamp(sandbox.now(), timezone.utc) + timedelta(seconds=1)
     seen = before + timedelta(hours=min(step.ahead, 0))  # a clock that is behind ends the range sooner
+    last = min(_day(seen, account.timezone), _day(seen, config["timezone"]))
 
     destination.wrong_clock |= step.ahead != 0
+    destination.wrong_zone |= config["timezone"] != account.timezone
+    destination.modes.add(step.pii)
     found.syncs += 1
     found.failed += bool(output.exit_code)
-    found.rows += len(output.records)
-    for secret in (sequence.passcode, repr(sequence.passcode)[1:-1], *PERSONAL):
-        if secret in output.all_but_records:
-            yield "leaked", f"'{secret}' was printed"
+    found.records += len(output.records)
+    yield from _leaks(sequence, step, account, output)
     if sandbox.max_in_flight > 3:
         yield "unclear", f"{sandbox.max_in_flight} requests were in flight"
     if step.kept is not None:
         found.killed += 1
-        output = _cut(output, step.kept)
-        destination.take(output, output.committed, account_id)
+        output = cut(output, step.kept)
+        destination.take(output, output.committed, account.account_id)
         return
     if output.exit_code:
         kind, message = output.error
-        too_soon = kind == CONFIG and _day(seen, sandbox.account) < int(f"{start:%Y%m%d}")
+        too_soon = kind == CONFIG and last < int(f"{start:%Y%m%d}")
         if not too_soon and not only_refused and (kind not in step.types or step.must_pass):
             yield "unclear", f"ended with {kind}: {message}"
-        if only_refused and not step.faults and step.ahead <= 0 and not too_soon and "profiles" in sequence.streams:
-            destination.take(output, len(output.records), account_id)  # of the other streams all came
-            last = _day(seen, sandbox.account)
-            yield from _missing_profiles(sandbox.account, step.events, start, last, destination)
+        is_refused = only_refused and not step.faults and not step.asks_for_tomorrow and not too_soon
+        if is_refused and "profiles" in sequence.streams:
+            destination.take(output, len(output.records), account.account_id)  # of the other streams all came
+            yield from _missing_profiles(account, step.events, start, last, destination)
             return
-        destination.take(output, output.committed, account_id)
+        destination.take(output, output.committed, account.account_id)
         return
-    destination.take(output, len(output.records), account_id)
+    destination.take(output, len(output.records), account.account_id)
     if not destination.wrong_clock:
         yield from destination.stale()
     if not step.faults:
         yield from _duplicates(output)
-    events = list(step.events)
-    if sequence.all_events:
-        events = [name for name in sandbox.account.schema() if sandbox.account.knows(name)]
     if only_refused and "events" in sequence.streams:
         yield "unclear", "all events are refused, and the sync is a success"
         return
+    events = list(step.events)
+    if sequence.all_events:
+        events = [name for name in names if account.knows(name) and name not in excluded]
     if "events" in sequence.streams:
-        moments = (_day(seen, sandbox.account), before), (_day(after, sandbox.account), after)
-        yield from _missing_events(sandbox.account, events, start, moments, destination)
+        moments = (last, before), (_day(after, account.timezone), after)
+        yield from _missing_events(account, events, start, moments, destination)
     if "profiles" in sequence.streams:
-        last = _day(seen, sandbox.account)
-        yield from _missing_profiles(sandbox.account, step.events, start, last, destination)
+        yield from _missing_profiles(account, step.events, start, last, destination)
 
 
-def _cut(output: Output, share: float) -> Output:
-    """What a reader has of an output that ended in the middle of a line."""
-    lines = list(io.StringIO(output.stdout))
-    return Output(-9, "".join(lines[: int(len(lines) * share)]), "")
+def _leaks(sequence: Sequence, step: Step, account: Account, output: Output) -> Iterator[tuple[str, str]]:
+    """Secrets and personal data outside records; and in records, what is hidden, or what it can be computed from."""
+    for secret in (sequence.passcode, repr(sequence.passcode)[1:-1], SALT, *PERSONAL):
+        if secret in output.all_but_records:
+            yield "leaked", f"'{secret}' was printed"
+    if step.pii == "keep":
+        return
+    for secret in PERSONAL:
+        if secret in output.stdout:
+            yield "leaked", f"'{secret}' was printed in a record"
+    identities = (account.profile_id(n) for n in range(account.profiles) if account.logged_in(n))
+    digests = {hashlib.new(name, i.encode()).hexdigest() for i in identities for name in ("md5", "sha1", "sha256")}
+    if {r.get("profile_id") for r in output.records} & digests:
+        yield "leaked", "a key is a digest of the identity alone"
 
 
-def _day(moment: datetime, account: Account) -> int:
-    return int(moment.astimezone(pytz.timezone(account.timezone)).strftime("%Y%m%d"))
+def _day(moment: datetime, zone: str) -> int:
+    return int(moment.astimezone(pytz.timezone(zone)).strftime("%Y%m%d"))
 
 
 def _duplicates(output: Output) -> Iterator[tuple[str, str]]:
@@ -425,6 +418,7 @@ def _missing_events(
     first = int(f"{start:%Y%m%d}")
     came = occurrences(r for r in destination.rows("events", account.account_id) if r["event_name"] in events)
     least, most = (true_occurrences(account, events, first, *moment) for moment in moments)
+    came, least, most = (_comparable(counted, destination) for counted in (came, least, most))
     if least - came:
         yield "lost", f"{(least - came).total()} events are missing of {least.total()}"
     # Rows of the days before start_date, and those that came under two keys, cannot be there.
@@ -432,26 +426,43 @@ def _missing_events(
         yield "duplicated", f"{(came - most).total()} events that the account does not hold"
 
 
+def _comparable(counted: Occurrences, destination: Destination) -> Occurrences:
+    """Events by name, time and content: without times if one may be wrong, without users if some are hidden."""
+    comparable: Occurrences = Counter()
+    for (event, moment, content), count in counted.items():
+        if destination.modes != {"keep"}:
+            content = json.dumps({k: v for k, v in json.loads(content).items() if k != "profile"}, sort_keys=True)
+        comparable[event, None if destination.wrong_zone else moment, content] += count
+    return comparable
+
+
 def _missing_profiles(
-    account: Account,
-    events: tuple[str, ...],
-    start: date,
-    last: int,
-    destination: Destination,
+    account: Account, events: tuple[str, ...], start: date, last: int, destination: Destination
 ) -> Iterator[tuple[str, str]]:
     came = by_key(destination.rows("profiles", account.account_id))
-    truth: dict[str, Any] = {}
+    first, truth = int(f"{start:%Y%m%d}"), dict[str, Any]()
     for event in events:
-        for row in account.truth(event, int(f"{start:%Y%m%d}"), last):
-            truth[row["key"]] = row["record"]
-    lost = [key for key, record in truth.items() if _in_any_order(came.get(key)) != _in_any_order(record)]
+        truth |= {row["key"]: row["record"] for row in account.truth(event, first, last)}
+    if destination.modes == {"keep"}:
+        lost = [key for key, record in truth.items() if _in_any_order(came.get(key)) != _in_any_order(record)]
+    else:  # each came in one of the modes
+        lost = [key for key, record in truth.items() if not came.keys() & _keys(key, record, destination.modes)]
     if lost:
-        yield (
-            "lost",
-            f"{len(lost)} of {len(truth)} profiles are missing or changed, {lost[0]} among them",
-        )
-    if came.keys() - {account.profile_id(number) for number in range(account.profiles)}:
+        yield "lost", f"{len(lost)} of {len(truth)} profiles are missing or changed, {lost[0]} among them"
+    people = ((account.profile_id(n), account.profile(n)) for n in range(account.profiles))
+    if came.keys() - {key for key_, person in people for key in _keys(key_, person, destination.modes)}:
         yield "duplicated", "a profile came that the account does not hold"
+
+
+def _keys(key: str, person: Json, modes: set[str]) -> set[str]:
+    """What may be the primary key of a user."""
+    keys = {key} if "keep" in modes or "identity" not in person else set()
+    if "identity" in person and "hash" in modes:
+        keys.add(hmac.new(SALT.encode(), key.encode(), hashlib.sha256).hexdigest())
+    if "identity" in person and "drop" in modes:
+        devices = (device.get("objectId") for device in person["platformInfo"])
+        keys |= {person["objectId"]} if "objectId" in person else {str(device) for device in devices if device}
+    return keys
 
 
 def _in_any_order(profile: Json | None) -> Json | None:

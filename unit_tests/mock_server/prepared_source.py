@@ -8,6 +8,7 @@ streams that it reads. All else is the connector's own.
 import functools
 import pickle
 from typing import Any
+from unittest import mock
 
 from airbyte_cdk.sources.declarative import concurrent_declarative_source as cdk
 from airbyte_cdk.sources.declarative.yaml_declarative_source import YamlDeclarativeSource
@@ -22,15 +23,17 @@ setattr(cdk, SCHEMA, component_schema)
 
 
 class PreparedSource(SourceClevertap):
-    """streams_read: the names of the streams to build."""
+    """streams: the names of those to build. is_test_read: with limits and without retries, as the Builder reads."""
 
     streams_read: tuple[str, ...] = ()
     _resolved: dict[str, bytes] = {}  # noqa: RUF012 (shared on purpose)
 
-    def __init__(self, *, streams: tuple[str, ...] | None = None, **inputs: Any) -> None:
-        if streams is not None:
-            self.streams_read = streams
-        super().__init__(**inputs)
+    def __init__(self, *, streams: tuple[str, ...] | None = None, is_test_read: bool = False, **inputs: Any) -> None:
+        self.streams_read = self.streams_read if streams is None else streams
+        source, limits = cdk.ConcurrentDeclarativeSource, cdk.TestLimits() if is_test_read else None
+        limited = functools.partialmethod(source.__init__, limits=limits)
+        with mock.patch.object(source, "__init__", limited):
+            super().__init__(**inputs)
 
     def _read_and_parse_yaml_file(self, path_to_yaml_file: str) -> dict[str, Any]:
         return {} if self._resolved else dict(super()._read_and_parse_yaml_file(path_to_yaml_file))
@@ -41,8 +44,7 @@ class PreparedSource(SourceClevertap):
             del whole["definitions"]
             self._source_config = whole
             super()._validate_source()
-            for stream in whole.pop("streams"):
-                self._resolved[stream["name"]] = pickle.dumps(stream)
+            self._resolved |= {stream["name"]: pickle.dumps(stream) for stream in whole.pop("streams")}
             self._resolved[""] = pickle.dumps(whole)  # the rest
         resolved: dict[str, Any] = pickle.loads(self._resolved[""])  # noqa: S301
         names = [name for name in self._resolved if name in self.streams_read]

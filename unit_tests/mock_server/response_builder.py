@@ -1,48 +1,57 @@
-"""CleverTap's answers, in the shapes of the fact sheet."""
+"""CleverTap's responses, in the shapes of the fact sheet."""
 
 from typing import Any
 
-Answer = dict[str, Any]  # the arguments that requests-mock takes for one answer
+from unit_tests.mock_server.config import Json
+
+Response = Json  # the arguments that requests-mock takes for one
 
 
-def opened(cursor: str = "first%2Fcursor%3D%3D") -> Answer:
-    """The answer to the POST that opens an export."""
+def created(cursor: str = "first%2Fcursor%3D%3D") -> Response:
+    """To the POST that creates an export."""
     return {"json": {"status": "success", "cursor": cursor}}
 
 
-def page(*records: dict[str, Any], **content: Any) -> Answer:
+def page(*records: Any, **content: Any) -> Response:
     """A page; without next_cursor it is the last."""
     return {"json": {"status": "success", "records": list(records), **content}}
 
 
-def empty() -> Answer:
+def empty() -> Response:
     """The only page of an export with no data: no records key at all."""
     return {"json": {"status": "success"}}
 
 
-def fail(error: str, code: Any, http: int = 200) -> Answer:
+def fail(error: str, code: Any, http: int = 200) -> Response:
     return {"status_code": http, "json": {"status": "fail", "error": error, "code": code}}
 
 
-def moved(http: int = 302) -> Answer:
-    """A redirect to another host, as a proxy or a sign-in page sends it."""
+def redirect(http: int = 302) -> Response:
+    """To another host, as a proxy or a sign-in page sends it."""
     return {"status_code": http, "headers": {"Location": "https://portal.example/"}}
 
 
-def profile(number: int, **fields: Any) -> dict[str, Any]:
+def profile(number: int, **fields: Any) -> Json:
     return {"objectId": f"id-{number}", "profileData": {"n": number}, **fields}
 
 
-def event(number: int = 1, **fields: Any) -> dict[str, Any]:
-    """An occurrence: the number is its device and its second."""
-    sent = {
-        "profile": {"objectId": f"device-{number}", "identity": f"me-{number}"},
-        "ts": 20221119054900 + number,
-        "event_props": {"n": number},
-    }
-    return {**sent, **fields}
+def event(number: int = 1, **fields: Any) -> Json:
+    """The number is its device and its second."""
+    person = {"objectId": f"device-{number}", "identity": f"me-{number}"}
+    return {"profile": person, "ts": 20221119054900 + number, "event_props": {"n": number}, **fields}
 
 
-def schema(*names: str) -> Answer:
-    """The answer of GET /getSchema?type=events."""
+def schema(*names: str) -> Response:
+    """To GET /getSchema?type=events."""
     return {"json": {"status": "success", "events": [{"name": name} for name in names]}}
+
+
+def by_request(choose: Any) -> list[Response]:
+    """The response that `choose` returns for the JSON of each request."""
+
+    def content(request: Any, context: Any) -> Json:
+        response = choose(request.json())
+        context.status_code = response.get("status_code", 200)
+        return response["json"] and dict(response["json"])
+
+    return [{"json": content}]
