@@ -89,6 +89,19 @@ def test_given_all_streams_when_read_then_they_are_as_the_account_has_them() -> 
     assert len(ids) > 0.9 * len(output.events)
 
 
+def test_given_a_record_without_keys_when_read_then_it_is_no_end_of_all_streams() -> None:
+    """The CDK takes it for the end of its queue."""
+
+    def change(request: Json, response: Json) -> Json | None:
+        return {**response, "list": [{}, *response["list"]]} if request["path"] == "/category-groups" else None
+
+    with Sandbox(Account(profiles=60, events=90), change=change) as sandbox:
+        output = read(sandbox, "category_groups", "events", "profiles", slice_days=3650)
+
+    assert output.exit_code == 1
+    assert (len(output.events), len(output.profiles)) == (90, 60)
+
+
 @pytest.mark.parametrize("event", ["2024", "True", "1E5", 'it\'s "{{ config.passcode }}"', "Café 😀"])
 def test_given_an_event_of_any_name_when_read_then_it_is_read_under_that_name(event: str) -> None:
     account = Account(profiles=300, events=100)

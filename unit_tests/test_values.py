@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 import pytz
 import requests
+import urllib3
 
 from source_clevertap.run import COMPONENTS_MODULE
 from unit_tests.conftest import CleverTap, Output
@@ -103,6 +104,29 @@ def test_given_a_response_of_which_a_byte_comes_each_second_when_read_then_readi
 
     assert components.decode_body(response) == {"error": None}
     assert now == [900]
+
+
+def test_given_a_whole_body_whose_checksum_is_wrong_when_read_then_it_is_no_page(components: Any) -> None:
+    pieces, response = [b'{"status": "success", "records": []}'], requests.Response()
+
+    def read1(*_: Any, **__: Any) -> bytes:
+        if pieces:
+            return pieces.pop()
+        raise urllib3.exceptions.DecodeError("incorrect data check")  # its trailer comes in a read of its own
+
+    response.raw = SimpleNamespace(read1=read1, close=list, release_conn=list)
+
+    assert components.decode_body(response) == {"error": None}
+
+
+def test_given_odd_bytes_and_a_key_records_in_another_stream_when_read_then_its_records_come(
+    clevertap: CleverTap,
+) -> None:
+    body = b'{"status": "success", "records": 1, "events": [{"name": "A", "x": "cut\xe9"}]}'
+
+    output = clevertap.read_in_turn("event_schema", [{"content": body}], config())
+
+    assert output.records == [{"name": "A", "details": {"x": "cut\ufffd"}}]
 
 
 # ------------------------------------------------------------------ the time zone, by the data
