@@ -52,6 +52,7 @@ class Output:
     committed: int = 0
     logs: list[Json] = field(default_factory=list)
     errors: list[Json] = field(default_factory=list)
+    completed: set[str] = field(default_factory=set)
     status: Json = field(default_factory=dict)
     spec: Json = field(default_factory=dict)
     catalog: Json = field(default_factory=dict)
@@ -73,6 +74,8 @@ class Output:
                     self.logs.append(message["log"])
                 case "TRACE" if message["trace"]["type"] == "ERROR":
                     self.errors.append(message["trace"]["error"])
+                case "TRACE" if message["trace"].get("stream_status", {}).get("status") == "COMPLETE":
+                    self.completed.add(message["trace"]["stream_status"]["stream_descriptor"]["name"])
                 case "CONNECTION_STATUS":
                     self.status = message["connectionStatus"]
                 case "SPEC":

@@ -356,6 +356,8 @@ def _step(
         is_refused = only_refused and not step.faults and not step.asks_for_tomorrow and not too_soon
         if is_refused and "profiles" in sequence.streams:
             destination.take(output, len(output.records), account.account_id)  # of the other streams all came
+            if "profiles" not in output.completed:
+                yield "hung", f"profiles did not end, beside {message}"
             yield from _missing_profiles(account, step.events, start, last, destination)
             return
         destination.take(output, output.committed, account.account_id)
@@ -365,7 +367,7 @@ def _step(
         yield from destination.stale()
     if not step.faults:
         yield from _duplicates(output)
-    if only_refused and "events" in sequence.streams:
+    if only_refused and "events" in sequence.streams and last >= int(f"{start:%Y%m%d}"):  # else there is no day to read
         yield "unclear", "all events are refused, and the sync is a success"
         return
     events = list(step.events)
