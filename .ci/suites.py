@@ -7,6 +7,7 @@ python .ci/suites.py [--all|--slow] [SUITE...]: those of a newcomer, or those na
 import re
 import subprocess
 import sys
+import threading
 import time
 from pathlib import Path
 
@@ -72,11 +73,21 @@ def run(command: list[str]) -> tuple[int, str]:
     """Runs a command, its output shown as it comes. Returns its exit code and last words."""
     process = subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
     assert process.stdout
-    tail = b""
+    tail, spoke, ended = b"", [time.monotonic()], threading.Event()
+
+    def wait() -> None:  # mypy says nothing for a minute
+        while not ended.wait(5):
+            if time.monotonic() - spoke[0] > 15:
+                spoke[0] = time.monotonic()
+                print(f"  {' '.join(command[1:4])} is running", flush=True)
+
+    threading.Thread(target=wait, daemon=True).start()
     while chunk := process.stdout.read1(4096):
+        spoke[0] = time.monotonic()
         sys.stdout.buffer.write(chunk)
         sys.stdout.buffer.flush()
         tail = (tail + chunk)[-2000:]
+    ended.set()
     return process.wait(), tail.decode(errors="replace")
 
 
