@@ -21,6 +21,9 @@ from integration_tests.helpers import tables
 from source_clevertap.sandbox import Account, Sandbox
 from source_clevertap.sandbox.account import Flags
 
+# The background jobs of a shell ignore Ctrl-C, and the processes that tests start would inherit that.
+signal.signal(signal.SIGINT, signal.default_int_handler)
+
 ROOT = Path(__file__).resolve().parents[2]
 NO_CODE = ROOT / "no_code" / "manifest.yaml"
 MANIFEST = ROOT / "manifest.yaml"
