@@ -25,7 +25,11 @@ def stock_manifest() -> dict[str, Any]:
         "type": "DefaultErrorHandler",
         "response_filters": [{"type": "HttpResponseFilter", **f} for f in FILTERS],
     }
-    requester = definitions["create_requester"]
+    requester = {
+        **definitions["create_requester"],
+        **definitions["profiles_retriever"]["requester"]["create_requester"],  # its URL
+        "$ref": "#/definitions/base_requester",
+    }
     first_page_only = "{{ '%s' if not next_page_token else '' }}"
     requester["request_parameters"] = {
         name: first_page_only % value
@@ -36,8 +40,8 @@ def stock_manifest() -> dict[str, Any]:
             ("profile", "true"),
         )
     }
-    definitions["two_step_requester"] = requester
     retriever = definitions["two_step_retriever"]
+    retriever["requester"] = requester
     del retriever["request_window_splitting"]
     retriever["partition_router"] = {
         "type": "ListPartitionRouter",
