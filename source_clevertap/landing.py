@@ -6,6 +6,7 @@ import json
 import sys
 from collections import defaultdict
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import datetime, timezone
 from pathlib import Path
@@ -125,15 +126,17 @@ def landing(database: Path) -> Iterator["Landing"]:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError as error:
             raise SyncError(f"A sync into {database} is running. Let it end, or choose another file.") from error
-        with connected(database, config={"storage_compatibility_version": OLDEST_DUCKDB}) as connection:
-            yield Landing(database, connection)
+        options = {"storage_compatibility_version": OLDEST_DUCKDB}
+        with connected(database, config=options) as connection, ThreadPoolExecutor(1) as thread:
+            thread.submit(int).result()  # the executor does not wait for a thread whose start Ctrl-C interrupts
+            yield Landing(database, connection, thread)
 
 
 class Landing:
     """A DuckDB file. Rows are merged by primary key, and a state is committed with the rows before it."""
 
-    def __init__(self, database: Path, connection: duckdb.DuckDBPyConnection) -> None:
-        self.database, self.connection = database, connection
+    def __init__(self, database: Path, connection: duckdb.DuckDBPyConnection, thread: ThreadPoolExecutor) -> None:
+        self.database, self.connection, self._thread = database, connection, thread
         self._now = datetime.now(timezone.utc)
         if "_dlt_version" in self.tables():
             raise SyncError(f"{database} is of an earlier version. Delete it, or choose another file with --database.")
@@ -145,6 +148,10 @@ class Landing:
 
     def commit(self, stream: Stream, records: list[Json], state: Json | None) -> None:
         """Stores rows of a stream together with its state. Sets stream.error if that is not possible."""
+        # Ctrl-C comes in the main thread: a commit that has begun is completed.
+        self._thread.submit(self._commit, stream, records, state).result()
+
+    def _commit(self, stream: Stream, records: list[Json], state: Json | None) -> None:
         try:
             self.connection.begin()
             if records:

@@ -13,7 +13,6 @@ import tempfile
 import time
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import IO, Any
 
@@ -180,9 +179,7 @@ def land(
         nonlocal size, committed, rows_committed
         for name in {*rows, *states}:
             if not streams[name].error:
-                # Ctrl-C comes in the main thread: a commit that has begun is completed.
-                with ThreadPoolExecutor(1) as thread:
-                    thread.submit(file.commit, streams[name], rows[name], states.get(name)).result()
+                file.commit(streams[name], rows[name], states.get(name))
         rows.clear()
         states.clear()
         size, committed, rows_committed = 0, time.monotonic(), progress.rows
