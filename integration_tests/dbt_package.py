@@ -83,19 +83,8 @@ class Postgres(Warehouse):
 
     def query(self, sql: str) -> Rows:
         script = f"SET TimeZone = 'UTC'; SET search_path = models, raw;\n{sql}"
-        command = [
-            "psql",
-            "-h",
-            self.target["host"],
-            "-U",
-            "postgres",
-            "-d",
-            self.target["dbname"],
-            "-q",
-            "--csv",
-            "-t",
-        ]
-        done = subprocess.run([*command, "-v", "ON_ERROR_STOP=1"], input=script, capture_output=True, text=True)
+        command = f"psql -h {self.target['host']} -U postgres -d {self.target['dbname']} -q --csv -t -v ON_ERROR_STOP=1"
+        done = subprocess.run(command.split(), input=script, capture_output=True, text=True)
         assert done.returncode == 0, done.stderr
         return list(csv.reader(io.StringIO(done.stdout)))
 
