@@ -226,10 +226,11 @@ def steps() -> st.SearchStrategy[Step]:
 
 
 def sequences() -> st.SearchStrategy[Sequence]:
-    """An account with settings and syncs.
+    """An account with settings and syncs, or what is seldom drawn and hard.
 
-    In one of five, the hard part for the state: windows of two days and a lookback of one, of which one
-    fails, and those after it are read. In another, that for pages: exports of many, with what is no end of one.
+    For the state: windows of two days and a lookback of one, of which one fails, and those after it are read. For
+    pages: exports of many, with what is no end of one. For threads: all events are refused while profiles are read.
+    For cursors: message_reports in several windows, whose ends move with start_date.
     """
     ending = st.sampled_from([f"{name}:1:0" for name in ENDING if not name.startswith("dead")])
     failing = st.builds(
@@ -243,12 +244,23 @@ def sequences() -> st.SearchStrategy[Sequence]:
     some = any_sequences()
     narrow = st.builds(narrowed, some, st.lists(failing, min_size=1, max_size=2).map(tuple), st.integers(0, 1))
     pages = [f"{name}:{times}:{page}" for name in OF_PAGES[-4:] for times in (1, 3) for page in (1, 2)]
-    large = {"page_rows": 23, "rows": 400, "profiles": 300, "days": 10, "slice_days": 9, "all_events": False}
+    large: Any = {"page_rows": 23, "rows": 400, "profiles": 300, "days": 10, "slice_days": 9, "all_events": False}
     paged = st.builds(
         lambda sequence, fault: replace(sequence, steps=(Step(days=9, faults=(fault,)),), **large),
         *(some, st.sampled_from(pages)),
     )
-    return st.sampled_from((some, some, some, narrow, paged)).flatmap(lambda kind: kind)
+    beside: Any = {
+        "streams": ("profiles", "events"),
+        "all_events": True,
+        "profiles": 300,
+        "page_rows": 23,
+        "not_ready": 1,
+    }
+    refused = some.map(lambda sequence: replace(sequence, steps=(Step(days=5, only_refused=True),), **beside))
+    of_months = st.integers(1, 9).map(lambda days: (Step(days=70), Step(earlier=days)))
+    reports = st.builds(lambda s, steps: replace(s, streams=("message_reports",), steps=steps), some, of_months)
+    parts = (some,) * 8 + (narrow, narrow, paged, paged, refused, refused, reports)
+    return st.sampled_from(parts).flatmap(lambda part: part)
 
 
 def any_sequences() -> st.SearchStrategy[Sequence]:
