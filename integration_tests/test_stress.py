@@ -6,11 +6,9 @@ from multiprocessing import get_context
 import pytest
 
 from integration_tests.stress.corrupted_responses import corrupted_responses
-from integration_tests.stress.crash_recovery import kills
 from integration_tests.stress.mutations import mutation
 from integration_tests.stress.row import Row
-from integration_tests.stress.soak import days
-from integration_tests.stress.syncs import BATCH, syncs
+from integration_tests.stress.sequences import BATCH, syncs
 
 
 @pytest.mark.parametrize("count", [20, pytest.param(100, marks=pytest.mark.slow)])
@@ -37,14 +35,3 @@ def test_given_corrupted_responses_when_read_then_nothing_is_lost(count: int) ->
     assert row.wrong == []
     assert row.tried["errors"] > count / 60
     assert row.tried["records"] > 6 * count
-
-
-def test_given_processes_that_are_killed_when_synced_again_then_nothing_is_lost() -> None:
-    assert kills(4, "1").wrong == []
-
-
-def test_given_a_month_of_daily_syncs_when_compared_then_nothing_is_lost() -> None:
-    row = days(30, "1")
-
-    assert row.wrong == []
-    assert row.tried["records"] > 3000

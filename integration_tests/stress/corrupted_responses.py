@@ -24,8 +24,7 @@ from urllib3 import HTTPResponse
 
 from integration_tests.helpers.connector import Json
 from integration_tests.helpers.in_process import Clock, Lines
-from integration_tests.stress.row import Row
-from integration_tests.stress.syncs import explore
+from integration_tests.stress.row import Row, explore
 from source_clevertap.run import SourceClevertap
 from source_clevertap.sandbox import Account, Sandbox, tables
 

@@ -17,7 +17,7 @@ from unittest import mock
 from airbyte_cdk.sources.declarative.requesters.paginators.strategies import CursorPaginationStrategy
 
 from integration_tests.stress.row import Row
-from integration_tests.stress.syncs import BATCH, syncs
+from integration_tests.stress.sequences import BATCH, syncs
 from source_clevertap.run import COMPONENTS_MODULE, register_components
 
 register_components()

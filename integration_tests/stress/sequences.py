@@ -27,7 +27,7 @@ import json
 import time
 from collections import Counter
 from collections.abc import Iterator
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from datetime import date, datetime, timedelta, timezone
 from typing import Any
 
@@ -37,9 +37,11 @@ from hypothesis import strategies as st
 from integration_tests.helpers.connector import Json, Occurrences, Output, by_key, occurrences, true_occurrences
 from integration_tests.helpers.destination import Destination, cut
 from integration_tests.helpers.in_process import Clock, sync
+from integration_tests.stress.row import Row, Wrong, explore
 from source_clevertap.sandbox import Account, Fault, Sandbox
 from source_clevertap.sandbox.account import EVENTS, LATEST_DAYS
 
+BATCH = 10  # hypothesis spends more and more of a long run on variations of what it has tried
 ZONES = (
     *("Asia/Kolkata", "America/New_York", "Europe/Berlin", "Pacific/Kiritimati", "Pacific/Pago_Pago"),
     *("Australia/Lord_Howe", "America/Sao_Paulo", "UTC"),
@@ -171,18 +173,6 @@ class Sequence:
         return replace(account, account_id=OTHER, seed=self.seed + 1000) if step.other else account
 
 
-@dataclass
-class Found:
-    """What came of a sequence. wrong: in words, by what the table counts it as."""
-
-    syncs: int = 0
-    failed: int = 0
-    killed: int = 0
-    records: int = 0
-    clock_changes: int = 0
-    wrong: dict[str, str] = field(default_factory=dict)
-
-
 def faults() -> st.SearchStrategy[str]:
     """One, as text."""
     pages = st.sampled_from(("", ":0", ":1", ":2"))
@@ -292,9 +282,25 @@ def any_sequences() -> st.SearchStrategy[Sequence]:
     ).map(all_in_fewer_windows)
 
 
-def check(sequence: Sequence) -> Found:
+def syncs(count: int, recipe: str, shrinks: bool = True) -> Row:
+    """`count` sequences."""
+    row = Row("sequences")
+    failed: list[bool] = []
+
+    def checked(sequence: Sequence) -> Wrong:
+        found = check(sequence)
+        if not any(failed):  # what shrinking tries is not counted
+            row.tried.update(sequences=1, **found.tried)
+        failed.append(bool(found.wrong))
+        return found.wrong
+
+    row.wrong = explore(sequences(), checked, count, recipe, shrinks)
+    return row
+
+
+def check(sequence: Sequence) -> Row:
     """Runs a sequence. Stops at the first thing that is wrong."""
-    found, destination = Found(), Destination()
+    found, destination = Row("sequences"), Destination()
     account = sequence.account
     start = account.first_day + timedelta(sequence.start)
     zone = pytz.timezone(sequence.zone)
@@ -304,21 +310,21 @@ def check(sequence: Sequence) -> Found:
         for number, step in enumerate((*sequence.steps, last)):
             local += timedelta(step.days, hours=step.hours)
             since_yesterday = {zone.localize(local - timedelta(n)).utcoffset() for n in (0, 1)}
-            found.clock_changes += len(since_yesterday) > 1
+            found.tried["nights of a clock change"] += len(since_yesterday) > 1
             start -= timedelta(step.earlier)
             sandbox.account = sequence.account_of(step)
             sandbox.exports.encoded.clear()  # records of the account before
             sandbox.clock_offset = zone.localize(local).timestamp() - time.time()
             sandbox.faults = [Fault.parse(text) for text in step.faults]
             for kind, words in _step(sequence, step, sandbox, destination, start, found):
-                found.wrong[kind] = f"sync {number + 1}: {words}"
+                found.wrong.append((kind, f"sync {number + 1}: {words}"))
             if found.wrong:
                 break
     return found
 
 
 def _step(
-    sequence: Sequence, step: Step, sandbox: Sandbox, destination: Destination, start: date, found: Found
+    sequence: Sequence, step: Step, sandbox: Sandbox, destination: Destination, start: date, found: Row
 ) -> Iterator[tuple[str, str]]:
     account, names = sandbox.account, sandbox.account.schema()
     excluded = ["Charged"] if step.excluded else []
@@ -349,14 +355,12 @@ def _step(
     destination.wrong_clock |= step.ahead != 0
     destination.wrong_zone |= config["timezone"] != account.timezone
     destination.modes.add(step.pii)
-    found.syncs += 1
-    found.failed += bool(output.exit_code)
-    found.records += len(output.records)
+    found.tried.update(syncs=1, failed=bool(output.exit_code), records=len(output.records))
     yield from _leaks(sequence, step, account, output)
     if sandbox.max_in_flight > 3:
         yield "unclear", f"{sandbox.max_in_flight} requests were in flight"
     if step.kept is not None:
-        found.killed += 1
+        found.tried["cut"] += 1
         output = cut(output, step.kept)
         destination.take(output, output.committed, account.account_id)
         return
