@@ -5,7 +5,7 @@ import re
 
 import pytest
 
-from integration_tests.helpers.connector import Json, Output, run, started
+from integration_tests.helpers.connector import Json, Output, run
 from source_clevertap.sandbox import Account, Fault, Sandbox
 
 STREAMS = ("profiles", "events", "daily_event_counts", "message_reports", "content_blocks", "campaigns")
@@ -64,17 +64,3 @@ def test_what_is_printed_is_the_same_without_batches(name: str) -> None:
 
     assert seen[0] == seen[1]
     assert seen[0][0]["rows"]["events"]
-
-
-def test_when_the_reader_goes_away_then_the_process_ends() -> None:
-    with (
-        Sandbox(Account(profiles=60_000, events=10, padding=2000)) as sandbox,
-        started("read", sandbox.config()) as process,
-    ):
-        assert process.stdout is not None
-        while '"RECORD"' not in process.stdout.readline():
-            pass
-        process.stdout.close()
-
-        assert process.wait(60)
-        assert len(sandbox.requests) < 13  # of 13 pages and the POST

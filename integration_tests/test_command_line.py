@@ -95,13 +95,6 @@ def test_given_nobody_who_responds_when_checked_then_it_ends_soon() -> None:
     assert "Gave up after 0.4 minutes" in status["message"]
 
 
-def test_given_a_full_disk_when_read_then_the_error_says_so(sandbox: Sandbox) -> None:
-    output = run("read", sandbox.config(), variables={"FILE_BYTES": "0"})
-
-    assert (output.exit_code, output.error[0]) == (1, "transient_error")
-    assert "set TMPDIR" in output.error[1]
-
-
 def test_given_a_stream_that_is_not_there_when_read_then_it_is_no_success(sandbox: Sandbox) -> None:
     output = run("read", sandbox.config(), streams=("users",))
 

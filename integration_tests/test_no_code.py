@@ -13,7 +13,6 @@ from integration_tests.helpers import tables
 from integration_tests.helpers.connector import NO_CODE, ROOT, Json, Output, by_key, deliveries, run, true_deliveries
 from integration_tests.helpers.destination import KEYS, Destination, cut
 from integration_tests.helpers.in_process import Clock, sync
-from integration_tests.test_builder import MONTH, MONTH_END, manifest_server, post
 from no_code.derive import derive
 from source_clevertap.sandbox import Account, Fault, Sandbox
 from source_clevertap.sandbox.account import Flags
@@ -196,31 +195,3 @@ def test_given_a_refused_post_or_page_when_read_then_it_is_no_end_of_an_export(f
 
     assert output.exit_code
     assert "export not allowed" in output.error[1]
-
-
-def test_given_a_builder_where_no_code_may_run_when_test_read_then_every_stream_is_whole() -> None:
-    account = Account(profiles=300, events=9000)
-    with Sandbox(account) as sandbox, manifest_server(unsafe_code=False) as url:
-        config = sandbox.config(**MONTH)
-        asked = {"manifest": MANIFEST, "config": config}
-        checked = post(f"{url}/check", asked)
-        came = {
-            stream: post(f"{url}/test_read", {**asked, "stream_name": stream, "record_limit": 1000})
-            for stream in ("profiles", "events", *(n for n in tables.STREAMS if n not in MISSING))
-        }
-
-    assert checked[1]["success"], checked
-    records: dict[str, list[Json]] = {}
-    for stream, (status, test_read) in came.items():
-        assert status == 200, test_read
-        pages = [page for one_slice in test_read["slices"] for page in one_slice["pages"]]
-        assert all(sandbox.url in page["request"]["url"] for page in pages)
-        assert account.passcode not in str(test_read["logs"])
-        records[stream] = [record for page in pages for record in page["records"]]
-    truth = {row["key"]: row["record"] for row in account.truth(NAMES[0], 20220101, MONTH_END)}
-    assert by_key(records.pop("profiles")) == truth
-    assert deliveries(records.pop("events")) == true_deliveries(account, NAMES[:1], last=MONTH_END)
-    for stream, rows in records.items():
-        came_ = tables.keyed(stream, rows)
-        truth = tables.truth(stream, account, last=MONTH_END)
-        assert came_ == tables.spread(tables.without(truth, "start_time"))

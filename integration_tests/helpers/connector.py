@@ -7,7 +7,6 @@ import signal
 import subprocess
 import sys
 import tempfile
-import threading
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
@@ -27,6 +26,7 @@ signal.signal(signal.SIGINT, signal.default_int_handler)
 ROOT = Path(__file__).resolve().parents[2]
 NO_CODE = ROOT / "no_code" / "manifest.yaml"
 MANIFEST = ROOT / "manifest.yaml"
+FAST_CLOCK = ROOT / "integration_tests" / "helpers" / "fast_clock"
 ADDED_FIELDS = {  # the connector's; the rest is CleverTap's
     "profiles": ("profile_id", "event_name", "active_through"),
     "events": ("event_id", "event_name", "event_time", "object_id", "identity", "profile_id", "date"),
@@ -168,7 +168,7 @@ def started(
                 args += [f"--{name}", str(path)]
         environment = {
             **os.environ,
-            "PYTHONPATH": f"{ROOT / 'integration_tests' / 'helpers' / 'fast_clock'}{os.pathsep}{ROOT}",
+            "PYTHONPATH": f"{FAST_CLOCK}{os.pathsep}{ROOT}",
             "AIRBYTE_ENABLE_UNSAFE_CODE": "true",
             "FAST_CLOCK": str(speed),
             "FAST_MONOTONIC": str(speed),
@@ -197,39 +197,12 @@ def run(
     command: str,
     config: Mapping[str, Any] | None = None,
     *options: str,
-    timeout: float = 240,
-    kill_at: tuple[str, int] | None = None,
-    by: signal.Signals = signal.SIGKILL,
     **more: Any,
 ) -> Output:
-    """Runs it to its end (`started` says how), or until it has printed so many messages of a type.
-
-    kill_at: that type and number, say ("STATE", 2); ("", 0) is at once. by: what it is then sent.
-    """
+    """Runs it to its end; `started` says how."""
     with started(command, config, *options, **more) as process:
-        if kill_at is None:
-            stdout, stderr = process.communicate(timeout=timeout)
-            return Output(process.returncode, stdout, stderr)
-        assert process.stdout
-        assert process.stderr
-        lines = list(_until(process.stdout, *kill_at))
-        process.send_signal(by)
-        rest = threading.Thread(target=lambda: lines.extend(process.stdout or ()))  # communicate() loses some
-        rest.start()
-        process.wait(timeout)
-        rest.join()
-        return Output(process.returncode, "".join(lines), process.stderr.read())
-
-
-def _until(lines: Iterable[str], kind: str, count: int) -> Iterator[str]:
-    """The lines up to the message of that type and number."""
-    iterator = iter(lines)
-    while count:
-        line = next(iterator, "")
-        if not line:
-            return
-        count -= f'"type":"{kind}"' in line
-        yield line
+        stdout, stderr = process.communicate(timeout=240)
+        return Output(process.returncode, stdout, stderr)
 
 
 def as_sent(record: Mapping[str, Any], stream: str = "profiles") -> Json:
