@@ -123,6 +123,28 @@ def test_given_a_strangers_manifest_in_the_working_directory_when_run_then_it_is
     assert output.spec["connectionSpecification"]["title"] == "CleverTap"
 
 
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        ([], "The command is missing. Use source-clevertap"),
+        (["check", "--config", "nowhere.json"], "The file nowhere.json (--"),
+        (["check", "--config", "broken.json"], "is not the JSON that it should be"),
+        (["check", "--config", "list.json"], "is not the JSON that it should be"),
+    ],
+)
+def test_given_files_that_cannot_be_used_when_run_then_the_error_says_what_is_wrong(
+    tmp_path: Path, options: list[str], words: str
+) -> None:
+    (tmp_path / "broken.json").write_text("{")
+    (tmp_path / "list.json").write_text("[]")
+
+    output = run("", None, *options, cwd=tmp_path)
+
+    assert (output.exit_code, output.error[0]) == (1, "config_error")
+    assert words in output.error[1]
+    assert "Something went wrong" not in output.stdout
+
+
 @pytest.mark.parametrize("flags", [Flags(app=False, events=False, profile=False), Flags(app=True, events=True)])
 def test_given_switches_when_read_then_records_have_what_they_choose(sandbox: Sandbox, flags: Flags) -> None:
     names = ("include_app_fields", "include_event_summary", "include_profile_properties")

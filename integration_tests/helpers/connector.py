@@ -128,6 +128,12 @@ def catalog(*streams: str, mode: str = "incremental") -> Json:
     }
 
 
+def fast_environment(**variables: str) -> dict[str, str]:
+    """Of a process of ours, whose clock runs a hundred times as fast."""
+    path = f"{FAST_CLOCK}{os.pathsep}{ROOT}"
+    return {**os.environ, "PYTHONPATH": path, "AIRBYTE_ENABLE_UNSAFE_CODE": "true", "FAST_CLOCK": "100", **variables}
+
+
 @contextmanager
 def started(
     command: str,
@@ -153,7 +159,7 @@ def started(
     every ten minutes. prefix: a command that runs it. variables: of its environment.
     """
     with tempfile.TemporaryDirectory() as folder:
-        args = [*prefix, sys.executable, "-m", "source_clevertap", command, *options]
+        args = [*prefix, sys.executable, "-m", "source_clevertap", *filter(None, [command]), *options]
         if no_code or manifest_only:
             entry = str(Path(sys.executable).with_name("source-declarative-manifest"))
             args = [sys.executable, entry, command, "--manifest-path", str(NO_CODE if no_code else MANIFEST), *options]
@@ -166,16 +172,13 @@ def started(
                 path = Path(folder) / f"{name}.json"
                 path.write_text(json.dumps(content))
                 args += [f"--{name}", str(path)]
-        environment = {
-            **os.environ,
-            "PYTHONPATH": f"{FAST_CLOCK}{os.pathsep}{ROOT}",
-            "AIRBYTE_ENABLE_UNSAFE_CODE": "true",
-            "FAST_CLOCK": str(speed),
-            "FAST_MONOTONIC": str(speed),
+        environment = fast_environment(
+            FAST_CLOCK=str(speed),
+            FAST_MONOTONIC=str(speed),
             **({"FAST_TIME": "1e6"} if every_state else {}),
             **({"LOG_LEVEL": "DEBUG"} if debug else {}),
             **(variables or {}),
-        }
+        )
         process = subprocess.Popen(
             args,
             env=environment,
