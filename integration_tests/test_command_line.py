@@ -1,14 +1,18 @@
 """spec, check, discover and read as real processes, over HTTP, against the sandbox: what the sequences do not run."""
 
 import importlib.metadata
+import importlib.util
 import json
+import subprocess
+import sys
+import zipfile
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from integration_tests.helpers.connector import Json, by_key, occurrences, run, true_occurrences
+from integration_tests.helpers.connector import ROOT, Json, by_key, occurrences, run, true_occurrences
 from integration_tests.helpers.tables import KEYS
 from source_clevertap.sandbox import Account, Sandbox
 from source_clevertap.sandbox.account import NOT_EXPORTABLE, Flags
@@ -117,10 +121,25 @@ def test_given_a_strangers_manifest_in_the_working_directory_when_run_then_it_is
     (tmp_path / "manifest.yaml").write_text("type: DeclarativeSource")
     (tmp_path / "components.py").write_text("raise SystemExit('not me')")
 
-    output = run("spec", cwd=tmp_path)
+    assert run("spec", cwd=tmp_path).spec["connectionSpecification"]["title"] == "CleverTap"
+
+
+@pytest.mark.skipif(not importlib.util.find_spec("hatchling"), reason="builds with hatchling")
+def test_given_the_wheel_when_read_then_it_reads_with_the_files_bundled_in_it(sandbox: Sandbox, tmp_path: Path) -> None:
+    build = [sys.executable, "-m", "hatchling", "build", "-t", "wheel", "-d", str(tmp_path)]
+    subprocess.run(build, cwd=ROOT, check=True, capture_output=True)
+    (wheel,) = tmp_path.glob("*.whl")
+    zipfile.ZipFile(wheel).extractall(tmp_path)
+    for name in ("manifest.yaml", "components.py"):
+        assert (tmp_path / "source_clevertap" / name).read_bytes() == (ROOT / name).read_bytes()
+
+    code = f"import sys; sys.path.insert(0, {str(tmp_path)!r}); del sys.argv[1:4]; import source_clevertap.run as r; "
+    launched = (sys.executable, "-c", f"{code} assert r.__file__.startswith({str(tmp_path)!r}); r.run()")
+    output = run("read", sandbox.config(), prefix=launched)
 
     assert output.exit_code == 0, output.stderr
-    assert output.spec["connectionSpecification"]["title"] == "CleverTap"
+    truth = sandbox.account.truth("App Launched", 20220101, 20260212)
+    assert by_key(output.profiles) == {row["key"]: row["record"] for row in truth}
 
 
 @pytest.mark.parametrize(

@@ -1,27 +1,26 @@
 """Every stream over HTTP, by key and content, against the sandbox."""
 
-import json
-import sqlite3
 from collections import Counter
 from datetime import datetime, timedelta, timezone
-from pathlib import Path
-from typing import Any
 
 import pytest
 
-from integration_tests.helpers.connector import ROOT, Output, assert_is_all, run
+from integration_tests.helpers.connector import assert_is_all, run
 from integration_tests.helpers.in_process import Clock, sync
 from integration_tests.helpers.tables import KEYS, SCHEMAS, STREAMS, keyed, truth
-from source_clevertap.sandbox import Account, Fault, Sandbox
+from source_clevertap.sandbox import Account, Sandbox
 from source_clevertap.sandbox.account import EVENTS, NOT_EXPORTABLE, UNKNOWN
 
 ACCOUNT = Account(profiles=60, events=400)
 ALL = ("profiles", "events", *STREAMS)
 
 
-def test_given_all_streams_when_read_then_each_is_as_the_account_has_it_three_requests_at_a_time() -> None:
+@pytest.mark.parametrize("manifest_only", [False, True])
+def test_given_all_streams_when_read_then_each_is_as_the_account_has_it_three_requests_at_a_time(
+    manifest_only: bool,
+) -> None:
     with Sandbox(ACCOUNT, latency=0.02, not_ready=1) as sandbox:
-        output = run("read", sandbox.config(), streams=ALL)
+        output = run("read", sandbox.config(), streams=ALL, manifest_only=manifest_only)
 
         assert_is_all(output, sandbox)
     assert not [log for log in output.logs if log["level"] == "WARN"]
@@ -93,39 +92,3 @@ def test_given_reports_whose_counts_move_when_synced_again_then_they_come_until_
     assert {key: record for key, record in full.items() if key[0] in today} == kept
     assert 0 < len(second.records) < len(first.records)
     assert any(record not in first.records for record in second.records)
-
-
-# -------------------------------------------------------------------- completeness
-
-
-def differing_days(output: Output, folder: Path) -> list[tuple[Any, ...]]:
-    """What the documented query finds in an output that was loaded into a warehouse."""
-    warehouse = sqlite3.connect(folder / "warehouse.db")
-    columns = {
-        "events": ("event_id", "event_name", "event_time", "ts"),
-        "daily_event_counts": ("event_name", "date", "count"),
-    }
-    for stream, names in columns.items():
-        warehouse.execute(f"CREATE TABLE {stream} ({', '.join(names)})")
-        values = [[json.loads(json.dumps(record.get(name))) for name in names] for record in output.by_stream[stream]]
-        warehouse.executemany(f"INSERT INTO {stream} VALUES ({', '.join('?' * len(names))})", values)  # noqa: S608
-    return warehouse.execute((ROOT / "source_clevertap/completeness.sql").read_text()).fetchall()
-
-
-@pytest.mark.parametrize("zone", ["Asia/Kolkata", "America/New_York"])
-@pytest.mark.parametrize("withheld", [False, True])
-def test_given_counts_when_the_completeness_query_is_run_then_it_names_the_days_that_differ(
-    zone: str, withheld: bool, tmp_path: Path
-) -> None:
-    account = Account(profiles=30, events=3000, timezone=zone)
-    faults = (Fault("withheld", 1, page=1),) if withheld else ()
-    with Sandbox(account, faults=faults, page_rows=23) as sandbox:
-        output = sync(Clock(sandbox), sandbox.config(), ("events", "daily_event_counts"))
-
-    days = differing_days(output, tmp_path)
-
-    assert output.exit_code == 0, output.error  # no client can see it in the responses
-    missing = 3000 - len(output.events)
-    assert missing == (3 if withheld else 0)
-    assert bool(days) == withheld
-    assert missing - 1 <= sum(counted - delivered for _, _, delivered, counted in days) <= missing
