@@ -16,18 +16,7 @@ import pytest
 import requests
 import yaml
 
-from integration_tests.helpers import tables
-from integration_tests.helpers.connector import (
-    FAST_CLOCK,
-    MANIFEST,
-    NO_CODE,
-    Json,
-    by_key,
-    deliveries,
-    occurrences,
-    true_deliveries,
-    true_occurrences,
-)
+from integration_tests.helpers.connector import ALL_STREAMS, FAST_CLOCK, MANIFEST, NO_CODE, Json, came, held
 from integration_tests.test_faults import CAN_SPLIT
 from source_clevertap.sandbox import Account, Fault, Sandbox
 
@@ -40,7 +29,6 @@ INJECTED = {
     "__injected_components_py_checksums": {"md5": hashlib.md5(COMPONENTS.encode()).hexdigest()},  # noqa: S324
 }
 MONTH_END = 20220130  # one window of events
-STREAMS = ("profiles", "events", *tables.STREAMS)
 
 
 @pytest.fixture(scope="module")
@@ -106,12 +94,12 @@ def without_empty_strings(node: Any) -> Any:
 @pytest.fixture(scope="module")
 def saved(builder: str) -> Json:
     resolved = asked(f"{builder}resolve", OURS)["manifest"]
-    assert [stream["name"] for stream in resolved["streams"]] == [*STREAMS]
+    assert [stream["name"] for stream in resolved["streams"]] == [*ALL_STREAMS]
     manifest: Json = without_empty_strings(resolved)
     return manifest
 
 
-@pytest.mark.parametrize("stream", STREAMS)
+@pytest.mark.parametrize("stream", ALL_STREAMS)
 def test_given_a_saved_manifest_when_a_stream_is_test_read_then_it_is_complete(
     builder: str, sandbox: Sandbox, saved: Json, stream: str
 ) -> None:
@@ -121,15 +109,9 @@ def test_given_a_saved_manifest_when_a_stream_is_test_read_then_it_is_complete(
 
     pages = pages_of(read)
     records, sent = [r for page in pages for r in page["records"]], [page["request"] for page in pages]
-    if stream == "profiles":
-        truth = sandbox.account.truth("App Launched", 20220101, last)
-        assert by_key(records) == {row["key"]: row["record"] for row in truth}
-    elif stream == "events":
-        assert occurrences(records) == true_occurrences(sandbox.account, ["App Launched"], last=last)
-    else:
-        expected = tables.truth(stream, sandbox.account, last=last)
-        assert expected
-        assert tables.keyed(stream, records) == expected, read["logs"]
+    expected = held(stream, sandbox.account, last=last)
+    assert expected
+    assert came(stream, records) == expected, read["logs"]
     if stream in ("profiles", "events"):  # a POST, and GETs of which each page was ready at the fourth
         assert [request["http_method"] for request in sent] == ["POST", *["GET"] * (len(sent) - 1)]
         assert json.loads(sent[0]["body"])["event_name"] == "App Launched"
@@ -152,7 +134,7 @@ def test_given_a_configuration_when_checked_and_discovered_then_the_server_answe
     assert checked["success"], checked
     words = "Configuration: start_date and end_date must be dates" if CAN_SPLIT else "Error: "  # older CDKs say "None"
     assert words in refused["message"]
-    assert [stream["name"] for stream in offered] == [*STREAMS]
+    assert [stream["name"] for stream in offered] == [*ALL_STREAMS]
 
 
 def test_given_all_events_when_test_read_then_the_first_of_them_come(builder: str, sandbox: Sandbox) -> None:
@@ -187,7 +169,7 @@ def test_given_a_builder_where_no_code_may_run_when_test_read_then_only_the_mani
     with Sandbox(account) as ready, manifest_server() as url:
         refused = requests.post(f"{url}test_read", json={**ours, "config": ready.config()}, timeout=60)
         checked = asked(f"{url}check", NO_CODES, config=ready.config())
-        names = [stream for stream in STREAMS if stream in NO_CODES["schemas"]]
+        names = [stream for stream in ALL_STREAMS if stream in NO_CODES["schemas"]]
         reads = {name: read_stream(url, ready, name, NO_CODES, end_date=MONTH_END) for name in names}
 
     assert refused.status_code >= 400
@@ -195,10 +177,6 @@ def test_given_a_builder_where_no_code_may_run_when_test_read_then_only_the_mani
     assert checked["success"], checked
     assert all(page["request"]["url"].startswith(ready.url) for read in reads.values() for page in pages_of(read))
     assert account.passcode not in str([read["logs"] for read in reads.values()])
-    records = {name: [record for page in pages_of(read) for record in page["records"]] for name, read in reads.items()}
-    truth = {row["key"]: row["record"] for row in account.truth("App Launched", 20220101, MONTH_END)}
-    assert by_key(records.pop("profiles")) == truth
-    assert deliveries(records.pop("events")) == true_deliveries(account, ["App Launched"], last=MONTH_END)
-    for stream, rows in records.items():
-        expected = tables.truth(stream, account, last=MONTH_END)
-        assert tables.keyed(stream, rows) == tables.spread(tables.without(expected, "start_time")), stream
+    for stream, read in reads.items():
+        records = [record for page in pages_of(read) for record in page["records"]]
+        assert came(stream, records, no_code=True) == held(stream, account, last=MONTH_END, no_code=True), stream

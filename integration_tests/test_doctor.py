@@ -117,10 +117,6 @@ def renamed(old: str) -> Callable[[Json], Json]:
     return lambda row: {f"new {name}" if name == old else name: value for name, value in row.items()}
 
 
-def daily(change: Callable[[Json], Any]) -> Callable[[Any], Any]:
-    return lambda page: {**page, "daily": change(page["daily"])} if "daily" in page else None
-
-
 def second_time() -> Change:
     seen: set[str] = set()
 
@@ -155,9 +151,11 @@ OTHERWISE: dict[int, Change] = {
     11: second_time(),
     12: on(EVENTS, "GET")(rows("records", lambda row: {**row, "profile": {"identity": 1.5}})),
     13: on(EVENTS, "GET")(rows("records", lambda row: {**row, "ts": "2022-02-03T10:00:00"})),
-    15: on(TRENDS)(daily(list)),
+    15: on(TRENDS)(lambda page: {**page, "daily": [*page["daily"]]} if "daily" in page else None),
     17: on(TRENDS, "POST")(lambda page: {**page, "req_id": {"n": 1}} if "req_id" in page else None),
-    18: on(TRENDS)(daily(lambda days: {day: 2 * count for day, count in days.items()})),
+    18: on(EVENTS, "GET")(
+        lambda page: {**page, "records": 5} if page.get("records") else None
+    ),  # not those counted
     19: on(EVENTS, "POST", "Notification")(lambda _: OPENED),
     20: on(TRENDS, "POST", "Notification")(failure("Not allowed")),
     21: on("/getSchema", has="type=events")(rows("events", renamed("name"))),
@@ -185,12 +183,6 @@ def test_given_slow_pages_and_users_that_are_not_unique_when_examined_then_it_sa
     found = verdicts(examined(tmp_path))
 
     assert {number for number, verdict in found.items() if verdict == DIFFERS} == {10, 16}
-
-
-def test_given_records_of_an_odd_form_when_examined_then_they_do_not_stop_it(tmp_path: Path) -> None:
-    odd = on(EVENTS, "GET")(lambda page: {**page, "records": 5} if page.get("records") else None)
-
-    assert verdicts(examined(tmp_path, odd))[18] == DIFFERS  # none came of those counted
 
 
 # ------------------------------------------------------------------ what it tells, and to whom

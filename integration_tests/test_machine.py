@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from integration_tests.helpers.connector import Output, by_key, occurrences, run, started, true_occurrences
+from integration_tests.helpers.connector import Output, assert_is_all, run, started
 from integration_tests.helpers.proxy import HOST, proxy
 from integration_tests.stress.sequences import PERSONAL
 from source_clevertap.sandbox import Account, Sandbox
@@ -35,10 +35,7 @@ def sandbox() -> Iterator[Sandbox]:
 
 def assert_is_complete(output: Output) -> None:
     """All of the account came, as a success, and nothing secret was printed."""
-    assert output.exit_code == 0, output.error
-    assert occurrences(output.events) == true_occurrences(ACCOUNT, ["App Launched"])
-    truth = ACCOUNT.truth("App Launched", 20220101, 20260212)
-    assert by_key(output.profiles) == {row["key"]: row["record"] for row in truth}
+    assert_is_all(output, ACCOUNT, STREAMS)
     assert_tells_no_secret(output)
 
 

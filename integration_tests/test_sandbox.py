@@ -7,9 +7,8 @@ import sys
 from collections import Counter, defaultdict
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from datetime import date, datetime, timezone
+from datetime import datetime, timezone
 from typing import Any
-from zoneinfo import ZoneInfo
 
 import pytest
 import requests
@@ -115,16 +114,6 @@ def test_given_an_account_when_read_then_its_events_have_duplicates_neighbours_l
     late = set(account.raised("App Launched", 20220101, 20220114)) - set(then)
     assert 0 < len(late) < 30
     assert all(account.moment("App Launched", number) < noon for number in late)
-
-
-@pytest.mark.parametrize("zone", ["America/New_York", "Pacific/Kiritimati"])
-def test_given_a_time_zone_when_an_event_happens_then_it_is_on_its_day_there(zone: str) -> None:
-    account = Account(profiles=5, events=600, timezone=zone, first_day=date(2024, 10, 30), days=10)
-
-    raised = account.raised("App Launched", 20241103, 20241103)
-
-    moments = {account.moment("App Launched", number).astimezone(ZoneInfo(zone)) for number in raised}
-    assert {moment.date() for moment in moments} == {date(2024, 11, 3)}
 
 
 def command(module: str, *options: str, before: str = "pass", interrupted: bool = False) -> tuple[int, str, str]:

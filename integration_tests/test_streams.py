@@ -5,33 +5,13 @@ from datetime import datetime, timedelta, timezone
 
 import pytest
 
-from integration_tests.helpers.connector import assert_is_all, run
+from integration_tests.helpers.connector import ALL_STREAMS, Json, assert_is_all, run
 from integration_tests.helpers.in_process import Clock, sync
-from integration_tests.helpers.tables import KEYS, SCHEMAS, STREAMS, keyed, truth
+from integration_tests.helpers.tables import KEYS, SCHEMAS, keyed, truth
 from source_clevertap.sandbox import Account, Sandbox
 from source_clevertap.sandbox.account import EVENTS, NOT_EXPORTABLE, UNKNOWN
 
 ACCOUNT = Account(profiles=60, events=400)
-ALL = ("profiles", "events", *STREAMS)
-
-
-@pytest.mark.parametrize("manifest_only", [False, True])
-def test_given_all_streams_when_read_then_each_is_as_the_account_has_it_three_requests_at_a_time(
-    manifest_only: bool,
-) -> None:
-    with Sandbox(ACCOUNT, latency=0.02, not_ready=1) as sandbox:
-        output = run("read", sandbox.config(), streams=ALL, manifest_only=manifest_only)
-
-        assert_is_all(output, sandbox)
-    assert not [log for log in output.logs if log["level"] == "WARN"]
-    assert 2 <= sandbox.max_in_flight <= 3
-    for stream, fields in KEYS.items():
-        keys = [tuple(record[field] for field in fields) for record in output.by_stream[stream]]
-        assert len(keys) == len(set(keys)), stream
-    counted: Counter[str] = Counter()  # what the platform compares with the records that arrived
-    for state in output.states:
-        counted[state["stream"]["stream_descriptor"]["name"]] += int(state["sourceStats"]["recordCount"])
-    assert counted == {name: len(found) for name, found in output.by_stream.items()}
 
 
 PYTHON: dict[str, type | tuple[type, ...]] = {
@@ -41,16 +21,26 @@ PYTHON: dict[str, type | tuple[type, ...]] = {
 
 
 @pytest.mark.cdk
-def test_given_all_streams_when_read_then_every_column_is_declared_and_has_one_type() -> None:
-    with Sandbox(Account(profiles=100, events=400)) as sandbox:
-        output = sync(Clock(sandbox), sandbox.config(slice_days=3650), ALL)
+@pytest.mark.parametrize("options", [{}, {"variables": {"CLEVERTAP_BATCHES": "false"}}, {"manifest_only": True}])
+def test_given_all_streams_when_read_then_each_is_as_the_account_has_it_three_requests_at_a_time(options: Json) -> None:
+    with Sandbox(ACCOUNT, latency=0.02, not_ready=1) as sandbox:
+        output = run("read", sandbox.config(), streams=ALL_STREAMS, **options)
 
-    assert output.exit_code == 0, output.error
-    for stream in ALL:
+        assert_is_all(output, ACCOUNT)
+    assert not [log for log in output.logs if log["level"] == "WARN"]
+    assert 2 <= sandbox.max_in_flight <= 3
+    assert output.completed == {*ALL_STREAMS}
+    for stream, fields in KEYS.items():
+        keys = [tuple(record[field] for field in fields) for record in output.by_stream[stream]]
+        assert len(keys) == len(set(keys)), stream
+    counted: Counter[str] = Counter()  # what the platform compares with the records that arrived
+    for state in output.states:
+        counted[state["stream"]["stream_descriptor"]["name"]] += int(state["sourceStats"]["recordCount"])
+    assert counted == {name: len(found) for name, found in output.by_stream.items()}
+    for stream in ALL_STREAMS:  # every column is declared and has one type
         kinds = {}
         for name, definition in SCHEMAS[stream]["properties"].items():
             (kinds[name],) = {*([t] if isinstance(t := definition["type"], str) else t)} - {"null"}
-        assert output.by_stream[stream], stream
         for record in output.by_stream[stream]:
             assert record.keys() <= kinds.keys(), stream
             for name, value in record.items():

@@ -17,14 +17,14 @@ import duckdb
 import pytest
 
 from integration_tests.helpers import tables
-from integration_tests.helpers.connector import Json, fast_environment, true_occurrences
+from integration_tests.helpers.connector import Json, came, fast_environment, held
 from source_clevertap.landing import Stream, landing
 from source_clevertap.sandbox import Account, Fault, Sandbox
-from source_clevertap.sandbox.account import ALL_FLAGS
 from source_clevertap.sandbox.demo import DemoAccount
 
 ACCOUNT = Account(profiles=300, events=3000, first_day=date(2024, 3, 1), days=30)
-DATES: Json = {"start_date": 20240301, "end_date": 20240330, "slice_days": 5}
+DAYS = (20240301, 20240330)
+DATES: Json = {"start_date": DAYS[0], "end_date": DAYS[1], "slice_days": 5}
 NAMES = ("App Launched", "Charged")
 
 
@@ -59,39 +59,25 @@ def rows(folder: Path, table: str) -> list[Json]:
     with duckdb.connect(str(folder / "it.duckdb"), read_only=True) as connection:
         answer = connection.sql(f'SELECT * EXCLUDE (_synced_at, _unfit) FROM "{table}"')  # noqa: S608
         kinds = dict(zip(answer.columns, map(str, answer.types), strict=True))
-        found = [dict(zip(answer.columns, row, strict=True)) for row in answer.fetchall()]
+        told = [dict(zip(answer.columns, row, strict=True)) for row in answer.fetchall()]
+    found = [{name: value for name, value in row.items() if value is not None} for row in told]
     for row in found:
         for name, value in row.items():
-            if value is not None and kinds[name] == "JSON":
+            if kinds[name] == "JSON":
                 row[name] = json.loads(value)
-            elif value is not None and kinds[name].startswith("TIMESTAMP"):
+            elif kinds[name].startswith("TIMESTAMP"):
                 row[name] = f"{value.astimezone(timezone.utc):%Y-%m-%dT%H:%M:%SZ}"
-            elif kinds[name] == "DATE" and value is not None:
+            elif kinds[name] == "DATE":
                 row[name] = value.isoformat()
     return found
 
 
 def assert_whole(folder: Path, sandbox: Sandbox) -> None:
     """Every event of the account is there once, as CleverTap sent it, and every profile by its key."""
-    events = rows(folder, "events")
-    keys = [event["event_id"] for event in events]
-    assert len(keys) == len(set(keys))
-    truth = true_occurrences(sandbox.account, NAMES, 20240301, 20240330)
-    assert len(events) == truth.total()
-    came = {(e["event_name"], e["event_time"], e["identity"], content(e)) for e in events}
-    assert came == {
-        (name, moment, record["profile"].get("identity"), content(record))
-        for name, moment, text in truth
-        for record in [json.loads(text)]
-    }
-    profiles = [profile["profile_id"] for profile in rows(folder, "profiles")]
-    expected = {row["key"] for name in NAMES for row in ACCOUNT.truth(name, 20240301, 20240330)}
-    assert len(profiles) == len(set(profiles))
-    assert set(profiles) == expected
-
-
-def content(event: Json) -> str:
-    return json.dumps([event.get("ts"), event["event_props"]], sort_keys=True)
+    for stream, key in ("events", "event_id"), ("profiles", "profile_id"):
+        found = rows(folder, stream)
+        assert came(stream, found) == held(stream, sandbox.account, NAMES, *DAYS)
+        assert len(found) == len({row[key] for row in found})
 
 
 def config(sandbox: Sandbox, **changes: Any) -> Json:
@@ -119,7 +105,7 @@ def test_given_a_file_when_synced_twice_then_each_key_is_there_once_and_no_day_d
         there = connection.sql("SELECT table_name FROM duckdb_tables()").fetchall()
     assert len(there) == len(set(there)) == 12  # eleven streams and their states
     for stream in ("campaigns", "content_blocks", "daily_event_counts"):
-        truth = tables.truth(stream, ACCOUNT, NAMES, 20240301, 20240330)
+        truth = tables.truth(stream, ACCOUNT, NAMES, *DAYS)
         assert tables.keyed(stream, rows(tmp_path, stream)).keys() == truth.keys(), stream
 
 
@@ -297,7 +283,7 @@ def test_given_a_full_refresh_when_it_ends_well_and_only_then_what_is_gone_is_dr
         assert sync(tmp_path, config(sandbox, end_date=20240310), *streams)[0] == 0
         assert rows(tmp_path, "profiles") == []
 
-    assert fewer == {row["key"] for name in NAMES for row in ACCOUNT.truth(name, 20240301, 20240310)}
+    assert fewer == held("profiles", ACCOUNT, NAMES, 20240301, 20240310).keys()
     assert len(fewer) < whole
 
 
@@ -312,8 +298,8 @@ def test_given_the_option_sandbox_when_synced_then_the_demo_account_lands(tmp_pa
     charged = (account.event("Charged", number)["event_props"] for number in account.raised("Charged", *days))
     came = (event["event_props"] for event in rows(tmp_path, "events") if event["event_name"] == "Charged")
     assert sorted(event["Amount"] for event in came) == sorted(event["Amount"] for event in charged)
-    people = {row["record"].get("identity") for row in account.truth("App Launched", *days)}
-    assert {row["identity"] for row in rows(tmp_path, "profiles")} == people
+    people = held("profiles", account, first=days[0], last=days[1]).values()
+    assert {row.get("identity") for row in rows(tmp_path, "profiles")} == {row.get("identity") for row in people}
     reports = tables.truth("message_reports", account, first=days[0], last=days[1])
     assert len(rows(tmp_path, "message_reports")) == len(reports)
 
@@ -359,29 +345,3 @@ def test_given_what_keeps_it_from_its_work_when_synced_then_one_line_says_so(tmp
         assert code == 1
         assert words in errors
         assert len(errors.splitlines()) == 1, errors
-
-
-BIG, BIGGER = "18446744073709551617", "18446744073709551618"
-PROFILES = (
-    f'{{"identity": {BIG}, "phone": {BIG}, "all_identities": [{BIG}, 7], "profileData": {{"n": 1e400}}}}',
-    f'{{"identity": {BIGGER}, "name": "cut\\ud83d", ' r'"profileData": {"a\u0000": "b\u0000", "c": "\\u0000"}}',
-    '{"identity": 0, "profileData": {"n": %s, "m": -9223372036854775809}}' % ("9" * 400),
-)
-
-
-def test_given_values_that_other_readers_change_when_synced_then_they_land_as_they_were_sent(tmp_path: Path) -> None:
-    with Sandbox(Account(profiles=3, events=9, days=30)) as sandbox:
-        sandbox.prebuild()
-        for number, text in enumerate(PROFILES):
-            sandbox.exports.encoded["profiles", "", ALL_FLAGS][number] = text.encode()
-        code, _, errors = sync(tmp_path, sandbox.config(slice_days=3650), "--streams", "profiles")
-
-    assert code == 0, errors
-    profiles = {row["profile_id"]: row for row in rows(tmp_path, "profiles")}
-    assert set(profiles) == {BIG, BIGGER, "0"}
-    assert (profiles[BIG]["identity"], profiles[BIG]["phone"]) == (BIG, BIG)
-    assert profiles[BIG]["all_identities"] == [BIG, "7"]
-    assert profiles[BIG]["profileData"] == {"n": "1e400"}
-    assert profiles[BIGGER]["name"] == "cut\ufffd"
-    assert profiles[BIGGER]["profileData"] == {"a\ufffd": "b\ufffd", "c": "\\u0000"}
-    assert profiles["0"]["profileData"] == {"n": "9" * 400, "m": "-9223372036854775809"}

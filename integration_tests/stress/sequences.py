@@ -34,7 +34,7 @@ from typing import Any
 import pytz
 from hypothesis import strategies as st
 
-from integration_tests.helpers.connector import Json, Occurrences, Output, by_key, occurrences, true_occurrences
+from integration_tests.helpers.connector import Json, Occurrences, Output, came, held, occurrences, true_occurrences
 from integration_tests.helpers.destination import Destination, cut
 from integration_tests.helpers.in_process import Clock, sync
 from integration_tests.stress.row import Row, Wrong, explore
@@ -434,14 +434,14 @@ def _missing_events(
 ) -> Iterator[tuple[str, str]]:
     """moments: the last day, and the time, of what must have come and of what may have."""
     first = int(f"{start:%Y%m%d}")
-    came = occurrences(r for r in destination.rows("events", account.account_id) if r["event_name"] in events)
+    there = occurrences(r for r in destination.rows("events", account.account_id) if r["event_name"] in events)
     least, most = (true_occurrences(account, events, first, *moment) for moment in moments)
-    came, least, most = (_comparable(counted, destination) for counted in (came, least, most))
-    if least - came:
-        yield "lost", f"{(least - came).total()} events are missing of {least.total()}"
+    there, least, most = (_comparable(counted, destination) for counted in (there, least, most))
+    if least - there:
+        yield "lost", f"{(least - there).total()} events are missing of {least.total()}"
     # Rows of the days before start_date, and those that came under two keys, cannot be there.
-    if came - most:
-        yield "duplicated", f"{(came - most).total()} events that the account does not hold"
+    if there - most:
+        yield "duplicated", f"{(there - most).total()} events that the account does not hold"
 
 
 def _comparable(counted: Occurrences, destination: Destination) -> Occurrences:
@@ -457,18 +457,16 @@ def _comparable(counted: Occurrences, destination: Destination) -> Occurrences:
 def _missing_profiles(
     account: Account, events: tuple[str, ...], start: date, last: int, destination: Destination
 ) -> Iterator[tuple[str, str]]:
-    came = by_key(destination.rows("profiles", account.account_id))
-    first, truth = int(f"{start:%Y%m%d}"), dict[str, Any]()
-    for event in events:
-        truth |= {row["key"]: row["record"] for row in account.truth(event, first, last)}
+    there = came("profiles", destination.rows("profiles", account.account_id))
+    truth = held("profiles", account, events, int(f"{start:%Y%m%d}"), last)
     if destination.modes == {"keep"}:
-        lost = [key for key, record in truth.items() if _in_any_order(came.get(key)) != _in_any_order(record)]
+        lost = [key for key, record in truth.items() if _in_any_order(there.get(key)) != _in_any_order(record)]
     else:  # each came in one of the modes
-        lost = [key for key, record in truth.items() if not came.keys() & _keys(key, record, destination.modes)]
+        lost = [key for key, record in truth.items() if not there.keys() & _keys(key, record, destination.modes)]
     if lost:
         yield "lost", f"{len(lost)} of {len(truth)} profiles are missing or changed, {lost[0]} among them"
     people = ((account.profile_id(n), account.profile(n)) for n in range(account.profiles))
-    if came.keys() - {key for key_, person in people for key in _keys(key_, person, destination.modes)}:
+    if there.keys() - {key for key_, person in people for key in _keys(key_, person, destination.modes)}:
         yield "duplicated", "a profile came that the account does not hold"
 
 
