@@ -28,7 +28,7 @@ def test_given_a_planted_loss_when_sequences_run_then_it_is_found() -> None:
     assert row.wrong == []
 
 
-@pytest.mark.parametrize("count", [300, pytest.param(1000, marks=pytest.mark.slow)])
+@pytest.mark.parametrize("count", [200, pytest.param(1000, marks=pytest.mark.slow)])
 def test_given_corrupted_responses_when_read_then_nothing_is_lost(count: int) -> None:
     row = corrupted_responses(count, "1")
 
