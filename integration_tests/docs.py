@@ -6,7 +6,6 @@ builds the Dockerfile with buildah), the clicks in Airbyte, its API, and Terrafo
 
 import json
 import os
-import re
 import subprocess
 import sys
 from pathlib import Path
@@ -29,18 +28,14 @@ READ = """if True:
 """
 
 
-def typed(folder: Path, config: object, *commands: tuple[str, ...]) -> list[str]:
-    """What commands printed, of which each must succeed, in a folder with a config.json."""
+def typed(folder: Path, config: object, *command: str) -> str:
+    """The last line that Python printed, in a folder with a config.json; it must succeed."""
     (folder / "config.json").write_text(json.dumps(config))
     offline = {"AIRBYTE_OFFLINE_MODE": "1", "DO_NOT_TRACK": "1", "AIRBYTE_ENABLE_UNSAFE_CODE": "true"}
-    path = f"{Path(sys.executable).parent}:{os.environ['PATH']}"
-    printed = []
-    for command in commands:
-        variables = {**os.environ, **offline, "PATH": path}
-        done = subprocess.run(command, cwd=folder, env=variables, capture_output=True, text=True)
-        assert done.returncode == 0, done.stdout[-2000:] + done.stderr[-2000:]
-        printed.append(done.stdout)
-    return printed
+    variables = {**os.environ, **offline, "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}"}
+    done = subprocess.run([sys.executable, *command], cwd=folder, env=variables, capture_output=True, text=True)
+    assert done.returncode == 0, done.stdout[-2000:] + done.stderr[-2000:]
+    return done.stdout.splitlines()[-1]
 
 
 def test_given_the_example_of_pyairbyte_when_typed_then_it_delivers_every_event(tmp_path: Path) -> None:
@@ -48,22 +43,11 @@ def test_given_the_example_of_pyairbyte_when_typed_then_it_delivers_every_event(
     example = ROOT / "examples/pyairbyte_events.py"
     with Sandbox(ACCOUNT) as sandbox:
         config = sandbox.config(additional_event_names=["Charged"])
-        (printed,) = typed(tmp_path, config, (sys.executable, str(example), "config.json"))
+        printed = typed(tmp_path, config, str(example), "config.json")
 
-    assert json.loads(printed.splitlines()[-1]) == {"App Launched": 400, "Charged": 133}
+    assert json.loads(printed) == {"App Launched": 400, "Charged": 133}
     warehouse = duckdb.connect(str(tmp_path / "events.duckdb"), read_only=True)
     assert warehouse.sql("SELECT count(DISTINCT event_id) FROM main.events").fetchone() == (533,)
-
-
-def test_given_the_settings_of_the_readme_when_its_commands_are_typed_then_they_work(tmp_path: Path) -> None:
-    (example,) = re.findall(r"```json\n(.*?)```", (ROOT / "README.md").read_text(), re.S)
-    with Sandbox(ACCOUNT) as sandbox:
-        ours = {"account_id": ACCOUNT.account_id, "passcode": ACCOUNT.passcode, "base_url": sandbox.url}
-        commands = [("source-clevertap", name, "--config", "config.json") for name in ("check", "discover")]
-        checked, catalog = typed(tmp_path, {**json.loads(example), **ours}, *commands)
-
-    assert "SUCCEEDED" in checked
-    assert catalog.count('"supported_sync_modes"') == 11
 
 
 @pytest.mark.parametrize("manifest", ["manifest.yaml", "no_code/manifest.yaml"])
@@ -71,6 +55,6 @@ def test_given_a_manifest_alone_when_pyairbyte_reads_by_it_then_every_profile_co
     manifest: str, tmp_path: Path
 ) -> None:
     with Sandbox(ACCOUNT) as sandbox:
-        (printed,) = typed(tmp_path, sandbox.config(), (sys.executable, "-c", READ, str(ROOT / manifest)))
+        printed = typed(tmp_path, sandbox.config(), "-c", READ, str(ROOT / manifest))
 
-    assert printed.splitlines()[-1] == str(sorted(held("profiles", ACCOUNT)))
+    assert printed == str(sorted(held("profiles", ACCOUNT)))

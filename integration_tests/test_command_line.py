@@ -3,6 +3,7 @@
 import importlib.metadata
 import importlib.util
 import json
+import re
 import subprocess
 import sys
 import zipfile
@@ -60,6 +61,13 @@ def test_given_what_the_user_can_mend_when_checked_and_read_then_both_say_so(
     assert (read.exit_code, read.error[0], read.records) == (1, "config_error", [])
     for message in (read.error[1], checked.status.get("message", read.error[1])):
         assert [word for word in words if word not in message] == [], message
+
+
+def test_given_the_settings_of_the_readme_when_checked_then_they_work(sandbox: Sandbox) -> None:
+    (example,) = re.findall(r"```json\n(.*?)```", (ROOT / "README.md").read_text(), re.S)
+    ours = {name: sandbox.config()[name] for name in ("account_id", "passcode", "base_url")}
+
+    assert run("check", {**json.loads(example), **ours}).status["status"] == "SUCCEEDED"
 
 
 def test_given_nobody_who_responds_when_checked_then_it_ends_soon() -> None:

@@ -9,7 +9,6 @@ from integration_tests.helpers.connector import ALL_STREAMS, Json, assert_is_all
 from integration_tests.helpers.in_process import Clock, sync
 from integration_tests.helpers.tables import KEYS, SCHEMAS, keyed, truth
 from source_clevertap.sandbox import Account, Sandbox
-from source_clevertap.sandbox.account import EVENTS, NOT_EXPORTABLE, UNKNOWN
 
 ACCOUNT = Account(profiles=60, events=400)
 
@@ -45,26 +44,6 @@ def test_given_all_streams_when_read_then_each_is_as_the_account_has_it_three_re
             assert record.keys() <= kinds.keys(), stream
             for name, value in record.items():
                 assert value is None or isinstance(value, PYTHON[kinds[name]]), (stream, name, value)
-
-
-def test_given_a_feature_that_is_off_when_read_then_its_stream_fails_and_the_others_are_read() -> None:
-    with Sandbox(ACCOUNT, features_off=("content_blocks",)) as sandbox:
-        output = run("read", sandbox.config(), streams=("content_blocks", "category_groups"))
-
-    assert (output.exit_code, output.error[0]) == (1, "config_error")
-    assert "Stream content_blocks: The feature is not enabled" in output.error[1]
-    assert len(output.by_stream["category_groups"]) == 7
-
-
-def test_given_all_events_when_counted_then_what_is_no_event_is_named_once() -> None:
-    with Sandbox(ACCOUNT, not_ready=1) as sandbox:
-        output = run("read", sandbox.config(all_events=True), streams=("daily_event_counts",))
-
-    assert output.exit_code == 0, output.error
-    expected = truth("daily_event_counts", ACCOUNT, (*EVENTS, *NOT_EXPORTABLE))
-    assert keyed("daily_event_counts", output.records) == expected
-    (warning,) = [log["message"] for log in output.logs if "skipped" in log["message"]]
-    assert warning.count(UNKNOWN) == 1
 
 
 def test_given_reports_whose_counts_move_when_synced_again_then_they_come_until_they_rest() -> None:

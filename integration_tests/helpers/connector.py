@@ -266,7 +266,7 @@ def held(
         counts = true_occurrences(account, events, first, last, **more)
         return Counter((event, None, record) for event, _, record in counts.elements()) if no_code else counts
     truth = tables.truth(stream, account, events, first, last)
-    return tables.spread(tables.without(truth, "start_time")) if no_code else truth
+    return tables.spread(truth) if no_code else truth
 
 
 def assert_is_all(output: Output, account: Account, streams: Iterable[str] = ALL_STREAMS, **more: Any) -> None:
