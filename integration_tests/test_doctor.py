@@ -91,14 +91,11 @@ def test_given_the_option_sandbox_when_examined_on_the_first_of_a_month_then_eve
 def on(path: str, method: str = "", has: str = "") -> Callable[[Callable[[Any], Any]], Change]:
     """Changes the answers to requests of a path (and method, and with a text in query or body)."""
 
-    def where(change: Callable[[Any], Any]) -> Change:
-        def changed(request: Json, page: Any) -> Any:
-            fits = request["path"].endswith(path) and has in request["query"] + request["body"]
-            return change(page) if fits and method in ("", request["method"]) else None
+    def fits(request: Json) -> bool:
+        is_there = request["path"].endswith(path) and has in request["query"] + request["body"]
+        return is_there and method in ("", request["method"])
 
-        return changed
-
-    return where
+    return lambda change: lambda request, page: change(page) if fits(request) else None
 
 
 def failure(error: str) -> Callable[[Any], Any]:

@@ -116,17 +116,17 @@ def cases() -> list[tuple[Case, bool]]:
     return [(case, slow) for case, slow in found if CAN_TIME_OUT or "hang" not in case[1]]
 
 
-def name_of(case: Case) -> str:
-    stream, faults, records, _, no_code = case
-    return f"{stream} {faults or records}{' no_code' * no_code}"
+CASES = [
+    pytest.param(*case, marks=[pytest.mark.slow] * slow, id=f"{case[0]} {case[1] or case[2]}{' no_code' * case[4]}")
+    for case, slow in cases()
+]
 
 
 @pytest.mark.cdk
-@pytest.mark.parametrize(
-    "case", [pytest.param(c, marks=[pytest.mark.slow] * slow, id=name_of(c)) for c, slow in cases()]
-)
-def test_given_faults_when_read_then_every_record_comes_or_an_error_says_why(case: Case) -> None:
-    stream, text, size, expected, no_code = case
+@pytest.mark.parametrize(("stream", "text", "size", "expected", "no_code"), CASES)
+def test_given_faults_when_read_then_every_record_comes_or_an_error_says_why(
+    stream: str, text: str, size: int, expected: str, no_code: bool
+) -> None:
     # Profiles are one window of four years, events one of thirty days, others several.
     dates, account = {"start_date": 20250101}, Account(profiles=60, events=400)
     if stream == "profiles":
@@ -157,13 +157,13 @@ def test_given_faults_when_read_then_every_record_comes_or_an_error_says_why(cas
     if stream == "profiles":
         assert len(held(stream, account)) == size
     delivered = came(stream, output.records, no_code)
-    expected = held(stream, account, first=dates.get("start_date", 20220101), no_code=no_code)
-    assert expected or not size
+    truth = held(stream, account, first=dates.get("start_date", 20220101), no_code=no_code)
+    assert truth or not size
     if stream == "events" and no_code:  # equal events share a key
-        assert delivered.keys() == expected.keys()
-        assert delivered >= expected
+        assert delivered.keys() == truth.keys()
+        assert delivered >= truth
     else:
-        assert delivered == expected
+        assert delivered == truth
 
 
 def test_given_clevertap_is_down_when_read_then_the_windows_of_a_stream_share_their_patience() -> None:

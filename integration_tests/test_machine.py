@@ -13,6 +13,7 @@ from integration_tests.stress.sequences import PERSONAL
 from source_clevertap.sandbox import Account, Sandbox
 
 STREAMS = ("profiles", "events")
+EVERY_STATE = {"FAST_TIME": "1e6"}  # a state message for each window that ends, not one every ten minutes
 ACCOUNT = Account(profiles=400, events=1500, passcode="Sesame {{ 7 * 7 }}")
 # Of the package, whose arguments are the command's: a bug with the passcode and a record in hand.
 BUG = """if True:
@@ -51,7 +52,7 @@ def assert_tells_no_secret(output: Output) -> None:
 
 def test_given_a_read_that_is_killed_at_a_state_when_read_from_there_then_every_record_came(sandbox: Sandbox) -> None:
     lines: list[str] = []
-    with started("read", sandbox.config(), streams=STREAMS, debug=True, every_state=True) as process:
+    with started("read", sandbox.config(), streams=STREAMS, debug=True, variables=EVERY_STATE) as process:
         assert process.stdout is not None
         while sum('"type":"STATE"' in line for line in lines) < 5:
             lines.append(process.stdout.readline())

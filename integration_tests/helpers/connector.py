@@ -147,7 +147,6 @@ def started(
     cwd: Path | None = None,
     no_code: bool = False,
     manifest_only: bool = False,
-    every_state: bool = False,
     prefix: tuple[str, ...] = (),
     variables: Mapping[str, str] | None = None,
 ) -> Iterator[subprocess.Popen[str]]:
@@ -156,8 +155,7 @@ def started(
     no_code: by no_code/manifest.yaml and the CDK's own entry point, instead of our command. manifest_only: by
     manifest.yaml, components.py and the CDK's entry point, as what the Builder has published.
     state: that of an earlier run's Output. speed: how much faster than real its clock runs. cwd: its
-    working directory, else an empty one. every_state: a state message for each window that ends, not one
-    every ten minutes. prefix: a command that runs it. variables: of its environment.
+    working directory, else an empty one. prefix: a command that runs it. variables: of its environment.
     """
     with tempfile.TemporaryDirectory() as folder:
         args = [*prefix, sys.executable, "-m", "source_clevertap", *filter(None, [command]), *options]
@@ -176,7 +174,6 @@ def started(
         environment = fast_environment(
             FAST_CLOCK=str(speed),
             FAST_MONOTONIC=str(speed),
-            **({"FAST_TIME": "1e6"} if every_state else {}),
             **({"LOG_LEVEL": "DEBUG"} if debug else {}),
             **(variables or {}),
         )
