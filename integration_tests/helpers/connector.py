@@ -115,14 +115,14 @@ class Output:
         return "\n".join([line for line in lines if '"type":"RECORD"' not in line] + [self.stderr])
 
 
-def catalog(*streams: str, mode: str = "incremental") -> Json:
+def catalog(*streams: str) -> Json:
     """A configured catalog of these streams."""
     return {
         "streams": [
             {
                 "stream": {"name": name, "json_schema": {}, "supported_sync_modes": ["full_refresh", "incremental"]},
-                "sync_mode": mode,
-                "destination_sync_mode": "append_dedup" if mode == "incremental" else "overwrite",
+                "sync_mode": "incremental",
+                "destination_sync_mode": "append_dedup",
             }
             for name in streams
         ]
