@@ -1,38 +1,16 @@
 """Every stream over HTTP, by key and content, against the sandbox."""
 
-import json
-import sqlite3
 from collections import Counter
 from datetime import datetime, timedelta, timezone
-from pathlib import Path
-from typing import Any
 
 import pytest
 
-from integration_tests.helpers.connector import ROOT, Output, assert_is_all, run
+from integration_tests.helpers.connector import ALL_STREAMS, Json, assert_is_all, run
 from integration_tests.helpers.in_process import Clock, sync
-from integration_tests.helpers.tables import KEYS, SCHEMAS, STREAMS, keyed, truth
-from source_clevertap.sandbox import Account, Fault, Sandbox
-from source_clevertap.sandbox.account import EVENTS, NOT_EXPORTABLE, UNKNOWN
+from integration_tests.helpers.tables import KEYS, SCHEMAS, keyed, truth
+from source_clevertap.sandbox import Account, Sandbox
 
 ACCOUNT = Account(profiles=60, events=400)
-ALL = ("profiles", "events", *STREAMS)
-
-
-def test_given_all_streams_when_read_then_each_is_as_the_account_has_it_three_requests_at_a_time() -> None:
-    with Sandbox(ACCOUNT, latency=0.02, not_ready=1) as sandbox:
-        output = run("read", sandbox.config(), streams=ALL)
-
-        assert_is_all(output, sandbox)
-    assert not [log for log in output.logs if log["level"] == "WARN"]
-    assert 2 <= sandbox.max_in_flight <= 3
-    for stream, fields in KEYS.items():
-        keys = [tuple(record[field] for field in fields) for record in output.by_stream[stream]]
-        assert len(keys) == len(set(keys)), stream
-    counted: Counter[str] = Counter()  # what the platform compares with the records that arrived
-    for state in output.states:
-        counted[state["stream"]["stream_descriptor"]["name"]] += int(state["sourceStats"]["recordCount"])
-    assert counted == {name: len(found) for name, found in output.by_stream.items()}
 
 
 PYTHON: dict[str, type | tuple[type, ...]] = {
@@ -42,40 +20,30 @@ PYTHON: dict[str, type | tuple[type, ...]] = {
 
 
 @pytest.mark.cdk
-def test_given_all_streams_when_read_then_every_column_is_declared_and_has_one_type() -> None:
-    with Sandbox(Account(profiles=100, events=400)) as sandbox:
-        output = sync(Clock(sandbox), sandbox.config(slice_days=3650), ALL)
+@pytest.mark.parametrize("options", [{}, {"variables": {"CLEVERTAP_BATCHES": "false"}}, {"manifest_only": True}])
+def test_given_all_streams_when_read_then_each_is_as_the_account_has_it_three_requests_at_a_time(options: Json) -> None:
+    with Sandbox(ACCOUNT, latency=0.02, not_ready=1) as sandbox:
+        output = run("read", sandbox.config(), streams=ALL_STREAMS, **options)
 
-    assert output.exit_code == 0, output.error
-    for stream in ALL:
+        assert_is_all(output, ACCOUNT)
+    assert not [log for log in output.logs if log["level"] == "WARN"]
+    assert 2 <= sandbox.max_in_flight <= 3
+    assert output.completed == {*ALL_STREAMS}
+    for stream, fields in KEYS.items():
+        keys = [tuple(record[field] for field in fields) for record in output.by_stream[stream]]
+        assert len(keys) == len(set(keys)), stream
+    counted: Counter[str] = Counter()  # what the platform compares with the records that arrived
+    for state in output.states:
+        counted[state["stream"]["stream_descriptor"]["name"]] += int(state["sourceStats"]["recordCount"])
+    assert counted == {name: len(found) for name, found in output.by_stream.items()}
+    for stream in ALL_STREAMS:  # every column is declared and has one type
         kinds = {}
         for name, definition in SCHEMAS[stream]["properties"].items():
             (kinds[name],) = {*([t] if isinstance(t := definition["type"], str) else t)} - {"null"}
-        assert output.by_stream[stream], stream
         for record in output.by_stream[stream]:
             assert record.keys() <= kinds.keys(), stream
             for name, value in record.items():
                 assert value is None or isinstance(value, PYTHON[kinds[name]]), (stream, name, value)
-
-
-def test_given_a_feature_that_is_off_when_read_then_its_stream_fails_and_the_others_are_read() -> None:
-    with Sandbox(ACCOUNT, features_off=("content_blocks",)) as sandbox:
-        output = run("read", sandbox.config(), streams=("content_blocks", "category_groups"))
-
-    assert (output.exit_code, output.error[0]) == (1, "config_error")
-    assert "Stream content_blocks: The feature is not enabled" in output.error[1]
-    assert len(output.by_stream["category_groups"]) == 7
-
-
-def test_given_all_events_when_counted_then_what_is_no_event_is_named_once() -> None:
-    with Sandbox(ACCOUNT, not_ready=1) as sandbox:
-        output = run("read", sandbox.config(all_events=True), streams=("daily_event_counts",))
-
-    assert output.exit_code == 0, output.error
-    expected = truth("daily_event_counts", ACCOUNT, (*EVENTS, *NOT_EXPORTABLE))
-    assert keyed("daily_event_counts", output.records) == expected
-    (warning,) = [log["message"] for log in output.logs if "skipped" in log["message"]]
-    assert warning.count(UNKNOWN) == 1
 
 
 def test_given_reports_whose_counts_move_when_synced_again_then_they_come_until_they_rest() -> None:
@@ -93,39 +61,3 @@ def test_given_reports_whose_counts_move_when_synced_again_then_they_come_until_
     assert {key: record for key, record in full.items() if key[0] in today} == kept
     assert 0 < len(second.records) < len(first.records)
     assert any(record not in first.records for record in second.records)
-
-
-# -------------------------------------------------------------------- completeness
-
-
-def differing_days(output: Output, folder: Path) -> list[tuple[Any, ...]]:
-    """What the documented query finds in an output that was loaded into a warehouse."""
-    warehouse = sqlite3.connect(folder / "warehouse.db")
-    columns = {
-        "events": ("event_id", "event_name", "event_time", "ts"),
-        "daily_event_counts": ("event_name", "date", "count"),
-    }
-    for stream, names in columns.items():
-        warehouse.execute(f"CREATE TABLE {stream} ({', '.join(names)})")
-        values = [[json.loads(json.dumps(record.get(name))) for name in names] for record in output.by_stream[stream]]
-        warehouse.executemany(f"INSERT INTO {stream} VALUES ({', '.join('?' * len(names))})", values)  # noqa: S608
-    return warehouse.execute((ROOT / "source_clevertap/completeness.sql").read_text()).fetchall()
-
-
-@pytest.mark.parametrize("zone", ["Asia/Kolkata", "America/New_York"])
-@pytest.mark.parametrize("withheld", [False, True])
-def test_given_counts_when_the_completeness_query_is_run_then_it_names_the_days_that_differ(
-    zone: str, withheld: bool, tmp_path: Path
-) -> None:
-    account = Account(profiles=30, events=3000, timezone=zone)
-    faults = (Fault("withheld", 1, page=1),) if withheld else ()
-    with Sandbox(account, faults=faults, page_rows=23) as sandbox:
-        output = sync(Clock(sandbox), sandbox.config(), ("events", "daily_event_counts"))
-
-    days = differing_days(output, tmp_path)
-
-    assert output.exit_code == 0, output.error  # no client can see it in the responses
-    missing = 3000 - len(output.events)
-    assert missing == (3 if withheld else 0)
-    assert bool(days) == withheld
-    assert missing - 1 <= sum(counted - delivered for _, _, delivered, counted in days) <= missing

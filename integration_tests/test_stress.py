@@ -3,24 +3,18 @@
 from concurrent.futures import ProcessPoolExecutor
 from multiprocessing import get_context
 
-import pytest
-
 from integration_tests.stress.corrupted_responses import corrupted_responses
-from integration_tests.stress.crash_recovery import kills
 from integration_tests.stress.mutations import mutation
-from integration_tests.stress.row import Row
-from integration_tests.stress.soak import days
-from integration_tests.stress.syncs import BATCH, syncs
+from integration_tests.stress.sequences import BATCH, syncs
 
 
-@pytest.mark.parametrize("count", [20, pytest.param(100, marks=pytest.mark.slow)])
-def test_given_sequences_of_syncs_when_they_end_then_nothing_is_lost(count: int) -> None:
-    row = sum((syncs(BATCH, f"1/{start}") for start in range(0, count, BATCH)), Row("sequences"))
+def test_given_sequences_of_syncs_when_they_end_then_nothing_is_lost() -> None:
+    row = syncs(BATCH, "1/0") + syncs(BATCH, "1/10")
 
     assert row.wrong == []
-    assert row.tried["failed"] > count / 10
-    assert row.tried["cut"] > count / 10
-    assert row.tried["records"] > 50 * count
+    assert row.tried["failed"] > 2
+    assert row.tried["cut"] > 2
+    assert row.tried["records"] > 1000
 
 
 def test_given_a_planted_loss_when_sequences_run_then_it_is_found() -> None:
@@ -30,21 +24,9 @@ def test_given_a_planted_loss_when_sequences_run_then_it_is_found() -> None:
     assert row.wrong == []
 
 
-@pytest.mark.parametrize("count", [300, pytest.param(1000, marks=pytest.mark.slow)])
-def test_given_corrupted_responses_when_read_then_nothing_is_lost(count: int) -> None:
-    row = corrupted_responses(count, "1")
+def test_given_corrupted_responses_when_read_then_nothing_is_lost() -> None:
+    row = corrupted_responses(200, "1")
 
     assert row.wrong == []
-    assert row.tried["errors"] > count / 60
-    assert row.tried["records"] > 6 * count
-
-
-def test_given_processes_that_are_killed_when_synced_again_then_nothing_is_lost() -> None:
-    assert kills(4, "1").wrong == []
-
-
-def test_given_a_month_of_daily_syncs_when_compared_then_nothing_is_lost() -> None:
-    row = days(30, "1")
-
-    assert row.wrong == []
-    assert row.tried["records"] > 3000
+    assert row.tried["errors"] > 3
+    assert row.tried["records"] > 1200

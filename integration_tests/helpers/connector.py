@@ -7,7 +7,6 @@ import signal
 import subprocess
 import sys
 import tempfile
-import threading
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
@@ -18,7 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from integration_tests.helpers import tables
-from source_clevertap.sandbox import Account, Sandbox
+from source_clevertap.sandbox import Account
 from source_clevertap.sandbox.account import Flags
 
 # The background jobs of a shell ignore Ctrl-C, and the processes that tests start would inherit that.
@@ -27,6 +26,8 @@ signal.signal(signal.SIGINT, signal.default_int_handler)
 ROOT = Path(__file__).resolve().parents[2]
 NO_CODE = ROOT / "no_code" / "manifest.yaml"
 MANIFEST = ROOT / "manifest.yaml"
+FAST_CLOCK = ROOT / "integration_tests" / "helpers" / "fast_clock"
+ALL_STREAMS = ("profiles", "events", *tables.STREAMS)
 ADDED_FIELDS = {  # the connector's; the rest is CleverTap's
     "profiles": ("profile_id", "event_name", "active_through"),
     "events": ("event_id", "event_name", "event_time", "object_id", "identity", "profile_id", "date"),
@@ -114,18 +115,24 @@ class Output:
         return "\n".join([line for line in lines if '"type":"RECORD"' not in line] + [self.stderr])
 
 
-def catalog(*streams: str, mode: str = "incremental") -> Json:
+def catalog(*streams: str) -> Json:
     """A configured catalog of these streams."""
     return {
         "streams": [
             {
                 "stream": {"name": name, "json_schema": {}, "supported_sync_modes": ["full_refresh", "incremental"]},
-                "sync_mode": mode,
-                "destination_sync_mode": "append_dedup" if mode == "incremental" else "overwrite",
+                "sync_mode": "incremental",
+                "destination_sync_mode": "append_dedup",
             }
             for name in streams
         ]
     }
+
+
+def fast_environment(**variables: str) -> dict[str, str]:
+    """Of a process of ours, whose clock runs a hundred times as fast."""
+    path = f"{FAST_CLOCK}{os.pathsep}{ROOT}"
+    return {**os.environ, "PYTHONPATH": path, "AIRBYTE_ENABLE_UNSAFE_CODE": "true", "FAST_CLOCK": "100", **variables}
 
 
 @contextmanager
@@ -140,7 +147,6 @@ def started(
     cwd: Path | None = None,
     no_code: bool = False,
     manifest_only: bool = False,
-    every_state: bool = False,
     prefix: tuple[str, ...] = (),
     variables: Mapping[str, str] | None = None,
 ) -> Iterator[subprocess.Popen[str]]:
@@ -149,11 +155,10 @@ def started(
     no_code: by no_code/manifest.yaml and the CDK's own entry point, instead of our command. manifest_only: by
     manifest.yaml, components.py and the CDK's entry point, as what the Builder has published.
     state: that of an earlier run's Output. speed: how much faster than real its clock runs. cwd: its
-    working directory, else an empty one. every_state: a state message for each window that ends, not one
-    every ten minutes. prefix: a command that runs it. variables: of its environment.
+    working directory, else an empty one. prefix: a command that runs it. variables: of its environment.
     """
     with tempfile.TemporaryDirectory() as folder:
-        args = [*prefix, sys.executable, "-m", "source_clevertap", command, *options]
+        args = [*prefix, sys.executable, "-m", "source_clevertap", *filter(None, [command]), *options]
         if no_code or manifest_only:
             entry = str(Path(sys.executable).with_name("source-declarative-manifest"))
             args = [sys.executable, entry, command, "--manifest-path", str(NO_CODE if no_code else MANIFEST), *options]
@@ -166,16 +171,12 @@ def started(
                 path = Path(folder) / f"{name}.json"
                 path.write_text(json.dumps(content))
                 args += [f"--{name}", str(path)]
-        environment = {
-            **os.environ,
-            "PYTHONPATH": f"{ROOT / 'integration_tests' / 'helpers' / 'fast_clock'}{os.pathsep}{ROOT}",
-            "AIRBYTE_ENABLE_UNSAFE_CODE": "true",
-            "FAST_CLOCK": str(speed),
-            "FAST_MONOTONIC": str(speed),
-            **({"FAST_TIME": "1e6"} if every_state else {}),
+        environment = fast_environment(
+            FAST_CLOCK=str(speed),
+            FAST_MONOTONIC=str(speed),
             **({"LOG_LEVEL": "DEBUG"} if debug else {}),
             **(variables or {}),
-        }
+        )
         process = subprocess.Popen(
             args,
             env=environment,
@@ -193,82 +194,32 @@ def started(
             process.communicate()
 
 
-def run(
-    command: str,
-    config: Mapping[str, Any] | None = None,
-    *options: str,
-    timeout: float = 240,
-    kill_at: tuple[str, int] | None = None,
-    by: signal.Signals = signal.SIGKILL,
-    **more: Any,
-) -> Output:
-    """Runs it to its end (`started` says how), or until it has printed so many messages of a type.
-
-    kill_at: that type and number, say ("STATE", 2); ("", 0) is at once. by: what it is then sent.
-    """
+def run(command: str, config: Mapping[str, Any] | None = None, *options: str, **more: Any) -> Output:
+    """Runs it to its end; `started` says how."""
     with started(command, config, *options, **more) as process:
-        if kill_at is None:
-            stdout, stderr = process.communicate(timeout=timeout)
-            return Output(process.returncode, stdout, stderr)
-        assert process.stdout
-        assert process.stderr
-        lines = list(_until(process.stdout, *kill_at))
-        process.send_signal(by)
-        rest = threading.Thread(target=lambda: lines.extend(process.stdout or ()))  # communicate() loses some
-        rest.start()
-        process.wait(timeout)
-        rest.join()
-        return Output(process.returncode, "".join(lines), process.stderr.read())
+        stdout, stderr = process.communicate(timeout=240)
+        return Output(process.returncode, stdout, stderr)
 
 
-def _until(lines: Iterable[str], kind: str, count: int) -> Iterator[str]:
-    """The lines up to the message of that type and number."""
-    iterator = iter(lines)
-    while count:
-        line = next(iterator, "")
-        if not line:
-            return
-        count -= f'"type":"{kind}"' in line
-        yield line
-
-
-def as_sent(record: Mapping[str, Any], stream: str = "profiles") -> Json:
+def as_sent(record: Mapping[str, Any], stream: str) -> Json:
     """A record without what the connector added to it."""
     return {name: value for name, value in record.items() if name not in ADDED_FIELDS[stream]}
-
-
-def by_key(records: list[Json]) -> dict[str, Json]:
-    """CleverTap's part of each profile by its key: what a destination that dedupes would keep."""
-    return {record["profile_id"]: as_sent(record) for record in records}
 
 
 Occurrences = Counter[tuple[str, str | None, str]]
 
 
-def occurrences(records: Iterable[Json]) -> Occurrences:
-    """How often each event came, by name, time and content, after a destination that dedupes."""
-    kept = {record["event_id"]: record for record in records}.values()
+def occurrences(records: Iterable[Json], dedupes: bool = True) -> Occurrences:
+    """How often each event came, by name, time and content, after a destination that dedupes or not."""
+    kept = {record["event_id"]: record for record in records}.values() if dedupes else records
     return Counter((r["event_name"], r.get("event_time"), _canonical(as_sent(r, "events"))) for r in kept)
-
-
-def deliveries(records: Iterable[Json]) -> Occurrences:
-    """How often each event came, by name and content. (Of no_code: equal events have one event_id.)"""
-    return Counter((r["event_name"], None, _canonical(as_sent(r, "events"))) for r in records)
-
-
-def true_deliveries(account: Account, *args: Any, **more: Any) -> Occurrences:
-    """The same of what the account holds: `true_occurrences` without the times."""
-    counts: Occurrences = Counter()
-    for (event, _, content), count in true_occurrences(account, *args, **more).items():
-        counts[event, None, content] += count
-    return counts
 
 
 def true_occurrences(
     account: Account,
     events: Iterable[str],
-    first: int = 20220101,
-    last: int = 20260212,
+    first: int,
+    last: int,
     now: datetime | None = None,
     flags: Flags = Flags(events=False),  # noqa: B008
 ) -> Occurrences:
@@ -286,18 +237,42 @@ def _true_occurrence(account: Account, event: str, number: int, flags: Flags) ->
     return event, row["time"], _canonical(row["record"])
 
 
-def assert_is_all(output: Output, sandbox: Sandbox) -> None:
-    """All streams came, of the event App Launched, exactly as the account has them."""
+def came(stream: str, records: list[Json], no_code: bool = False) -> Any:
+    """What a destination that dedupes has of a stream: of the exports CleverTap's part of each record."""
+    if stream == "profiles":
+        return {record["profile_id"]: as_sent(record, stream) for record in records}
+    if stream == "events":
+        return occurrences(records, dedupes=not no_code)  # of which equal events have one key, and no time
+    return tables.keyed(stream, records)
+
+
+def held(
+    stream: str,
+    account: Account,
+    events: Iterable[str] = ("App Launched",),
+    first: int = 20220101,
+    last: int = 20260212,
+    no_code: bool = False,
+    **more: Any,
+) -> Any:
+    """The same of what the account holds. more: flags, and of events `now`."""
+    if stream == "profiles":
+        rows = (row for event in events for row in account.truth(event, first, last, **more))
+        return {row["key"]: row["record"] for row in rows}
+    if stream == "events":
+        counts = true_occurrences(account, events, first, last, **more)
+        return Counter((event, None, record) for event, _, record in counts.elements()) if no_code else counts
+    truth = tables.truth(stream, account, events, first, last)
+    return tables.spread(truth) if no_code else truth
+
+
+def assert_is_all(output: Output, account: Account, streams: Iterable[str] = ALL_STREAMS, **more: Any) -> None:
+    """Of the event App Launched, or as `held` takes more, the streams came exactly as the account has them."""
     assert output.exit_code == 0, output.stderr or output.error
-    truth = sandbox.account.truth("App Launched", 20220101, 20260212)
-    assert by_key(output.profiles) == {row["key"]: row["record"] for row in truth}
-    assert occurrences(output.events) == true_occurrences(sandbox.account, ["App Launched"])
-    assert output.profiles
-    assert output.events
-    for stream in tables.STREAMS:
-        expected = tables.truth(stream, sandbox.account)
-        assert tables.keyed(stream, output.by_stream[stream]) == expected, stream
-        assert expected
+    for stream in streams:
+        expected = held(stream, account, **more)
+        assert expected, stream
+        assert came(stream, output.by_stream[stream], more.get("no_code", False)) == expected, stream
 
 
 def _canonical(record: Json) -> str:

@@ -96,18 +96,6 @@ class Clock:
             yield
 
 
-class Lines(logging.Handler):
-    """The log as it would be printed."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.lines: list[str] = []
-        self.setFormatter(AirbyteLogFormatter("%(message)s"))
-
-    def emit(self, record: logging.LogRecord) -> None:
-        self.lines.append(self.format(record))
-
-
 def sync(
     clock: Clock,
     config: Mapping[str, Any],
@@ -124,10 +112,11 @@ def sync(
     stock = no_code or entry == "manifest"
     PreparedSource.streams_read = streams
     prepared = PreparedNoCodeSource if no_code else PreparedSource
-    log, root = Lines(), logging.getLogger()
+    printed = io.StringIO()  # the log, and "rate limited", which the CDK prints by itself
+    log, root = logging.StreamHandler(printed), logging.getLogger()
+    log.setFormatter(AirbyteLogFormatter("%(message)s"))
     handlers, root.handlers = root.handlers, [log]
     messages: list[str] = []
-    printed = io.StringIO()  # the CDK prints "rate limited" by itself
     exit_code = 0
     gc.disable()  # Python 3.11 before .8 (gh-106905): else other threads' collections break literal_eval
     try:
@@ -150,13 +139,11 @@ def sync(
                 entrypoint = AirbyteEntrypoint(source) if stock else ours
                 messages.extend(entrypoint.run(AirbyteEntrypoint.parse_args(args)))
             except Exception as error:
-                traced = (
-                    error if isinstance(error, AirbyteTracedException) else AirbyteTracedException.from_exception(error)
-                )
-                trace = traced.as_sanitized_airbyte_message()
-                messages.append(Entrypoint.airbyte_message_to_string(trace))
+                if not isinstance(error, AirbyteTracedException):
+                    error = AirbyteTracedException.from_exception(error)
+                messages.append(Entrypoint.airbyte_message_to_string(error.as_sanitized_airbyte_message()))
                 exit_code = 1
     finally:
         root.handlers = handlers
         gc.enable()
-    return Output(exit_code, "".join(f"{line}\n" for line in messages), "\n".join([*log.lines, printed.getvalue()]))
+    return Output(exit_code, "".join(f"{line}\n" for line in messages), printed.getvalue())

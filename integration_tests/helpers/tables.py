@@ -69,30 +69,23 @@ def as_declared(stream: str, row: Json) -> Json:
     typed: Json = {}
     for name, value in row.items():
         types = declared.get(name, {}).get("type", ())
-        if value is None or name not in declared:
-            typed[name] = value
-        elif "string" in types:
+        typed[name] = value
+        if value is not None and "string" in types:
             typed[name] = str(value)
-        elif "array" in types and not isinstance(value, list):
+        elif value is not None and "array" in types and not isinstance(value, list):
             typed[name] = [value]
-        else:
-            typed[name] = value
     details = {name: value for name, value in typed.items() if name not in declared}
     typed = {name: value for name, value in typed.items() if name in declared}
     return {**typed, "details": details} if details else typed
 
 
 def spread(rows: Rows) -> Rows:
-    """Rows whose details stand beside the other fields, as no_code delivers them."""
+    """Rows as no_code delivers them: their details stand beside the other fields, and a start_time is not added."""
+    flat = {key: {**row, **row.get("details", {})} for key, row in rows.items()}
     return {
-        key: {k: v for k, v in {**row, **row.get("details", {})}.items() if k != "details" and v is not None}
-        for key, row in rows.items()
+        key: {k: v for k, v in row.items() if k not in ("details", "start_time") and v is not None}
+        for key, row in flat.items()
     }
-
-
-def without(rows: Rows, *fields: str) -> Rows:
-    """Rows without some fields."""
-    return {key: {k: v for k, v in row.items() if k not in fields} for key, row in rows.items()}
 
 
 def keyed(stream: str, rows: Iterable[Json]) -> Rows:

@@ -1,56 +1,33 @@
-"""Corrupted responses, as hypothesis invents them, through the path of a page: handler, extractor, cursor, keys.
+"""Corrupted responses, as hypothesis invents them, over HTTP.
 
-Each is sent once where a page is due, then the true one. What may come of it: all records; or an error that names its
-stream; never fewer records. (A body whose records are as many, but have other letters in them, is a page: what guards
-the letters on their way is TLS.)
+Each is sent once or always where a page is due. What may come of it: all records; or an error that names its stream;
+never fewer records. (A body whose records are as many, but have other letters in them, is a page: what guards the
+letters on their way is TLS.)
 """
 
 import gzip
 import json
-import logging
 from collections.abc import Iterator
-from io import BytesIO
 from typing import Any
 
 import orjson
-import requests
-import requests_mock
-from airbyte_cdk.models import SyncMode
-from airbyte_cdk.sources.streams.concurrent.partitions.partition import Partition
-from airbyte_cdk.test.catalog_builder import CatalogBuilder
-from airbyte_cdk.utils.traced_exception import AirbyteTracedException
+from aiohttp import web
 from hypothesis import strategies as st
-from urllib3 import HTTPResponse
 
-from integration_tests.helpers.connector import Json
-from integration_tests.helpers.in_process import Clock, Lines
-from integration_tests.stress.row import Row
-from integration_tests.stress.syncs import explore
-from source_clevertap.run import SourceClevertap
-from source_clevertap.sandbox import Account, Sandbox, tables
+from integration_tests.helpers.connector import Json, Output
+from integration_tests.helpers.in_process import Clock, sync
+from integration_tests.stress.row import Row, explore
+from source_clevertap.sandbox import Account, Sandbox
 
-ACCOUNT = Account(profiles=12, events=16, timezone="UTC", days=5)
-MARK = "XX99PRIVATE"  # in the records, and nowhere else
-CURSOR = "Zm9v%2B" * 300
+ACCOUNT = Account(profiles=40, events=40, timezone="UTC", days=5)
+MARK = "XX99PRIVATE"  # in the records of exports, and nowhere else (lists are in the log at debug level)
+# Streams, and where their records are: of exports, lists, pages by number.
+KEYS = {
+    **{"profiles": "records", "events": "records"},
+    **{"campaigns": "targets", "event_schema": "events", "content_blocks": "contentBlocks"},
+}
 Sent = tuple[bytes, dict[str, str]]  # a body and headers
 
-
-def true_pages() -> dict[str, list[Json]]:
-    """The responses to the requests of each stream after the POST: exports, lists, pages by number."""
-    days = ("App Launched", 20220101, 20220105)
-    pages: dict[str, list[Json]] = {}
-    for name, truth in (("profiles", ACCOUNT.truth(*days)), ("events", ACCOUNT.event_truth(*days))):
-        records = [row["record"] | {"note": MARK} for row in truth]
-        first = {"status": "success", "next_cursor": CURSOR + "2", "records": records[:6]}
-        pages[name] = [first, {"status": "success", "previous_cursor": CURSOR + "1", "records": records[6:]}]
-    pages["campaigns"] = [{"status": "success", "targets": tables.campaigns(ACCOUNT, 20220101, 20220131)}]
-    pages["event_schema"] = [{"events": tables.event_schema(ACCOUNT)}]
-    blocks = tables.content_blocks(ACCOUNT)[:6]
-    pages["content_blocks"] = [{"contentBlocks": blocks, "total": 6}, {"contentBlocks": [], "total": 6}]
-    return pages
-
-
-PAGES = true_pages()
 JSON_VALUES = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=9),
     lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.sampled_from(["status", "records", "x"]), inner),
@@ -85,77 +62,62 @@ def corrupted(page: Json) -> st.SearchStrategy[Sent]:
     return st.one_of(bodies.map(lambda sent: (sent, {})), unpacked)
 
 
-Example = tuple[str, int, bool, Sent]  # a stream, the number of its page, what is sent there, and whether always
+Example = tuple[str, int, bool, Sent]  # a stream, the number of its page, whether always, and what is sent there
 
 
-def examples() -> st.SearchStrategy[Example]:
-    places = [(stream, number) for stream, pages in PAGES.items() for number in range(len(pages))]
-    return st.sampled_from(places).flatmap(
-        lambda place: st.tuples(
-            st.just(place[0]), st.just(place[1]), st.booleans(), corrupted(PAGES[place[0]][place[1]])
-        )
-    )
+class Reader:
+    """Reads streams of a sandbox in which a page may be replaced."""
 
+    def __init__(self, sandbox: Sandbox) -> None:
+        self.sandbox, sandbox.change = sandbox, self.change
 
-def read(stream: str, partition: Partition, number: int, sent: list[Sent]) -> tuple[list[str], str]:
-    """Reads a partition; where that page is due, `sent` comes first. Returns records, and the error."""
-    waiting = iter(sent)
+    def read(self, stream: str, number: int = -1, times: int = 0, sent: Sent = (b"", {})) -> Output:
+        """sent: in place of the page of that number, so many times."""
+        self.key, self.number, self.times, self.sent = KEYS[stream], number, times, sent
+        self.pages: list[Json] = []  # so far, without those that are read again
+        self.sandbox.clock_offset = 0
+        config = self.sandbox.config(start_date=20220101, end_date=20220130)
+        return sync(Clock(self.sandbox), config, (stream,))
 
-    def respond(request: requests.PreparedRequest) -> requests.Response:
-        url, status = request.url or "", 200
-        if len(PAGES[stream][0]) == 3 and request.method == "POST":  # of an export
-            body, headers = orjson.dumps({"status": "success", "cursor": CURSOR + "1"}), dict[str, str]()
-        else:
-            asked = 1 if url.endswith(("=" + CURSOR + "2", "pageNumber=2&pageSize=100")) else 0
-            is_known = "cursor=" not in url or url.endswith((CURSOR + "1", CURSOR + "2"))
-            status = 200 if is_known else 400
-            body, headers = orjson.dumps(PAGES[stream][asked] if is_known else {"code": "CURSOR_INVALIDATED"}), {}
-            if is_known and asked == number:
-                body, headers = next(waiting, (body, headers))
-        raw = HTTPResponse(body=BytesIO(body), status=status, headers=headers, preload_content=False)
-        return requests_mock.create_response(request, raw=raw, status_code=status)
-
-    records: list[str] = []
-    with requests_mock.Mocker() as mocker:
-        mocker.add_matcher(respond)
-        try:
-            records.extend(repr(dict(record.data)) for record in partition.read())
-        except AirbyteTracedException as error:
-            return records, str(error.message)
-        except RecursionError:
-            return records, f"Stream {stream}: too deep"  # the CDK says it in its own words
-    return records, ""
+    def change(self, request: Json, page: Json) -> Any:
+        if self.key not in page:
+            return None
+        if self.key == "records":
+            page = {**page, "records": [{**row, "note": MARK} for row in page["records"]]}
+        known = [each[self.key] for each in self.pages]
+        if page[self.key] not in known:
+            self.pages.append(page)
+            known.append(page[self.key])
+        if known.index(page[self.key]) != self.number or not self.times:
+            return page
+        self.times -= 1
+        body, headers = self.sent
+        return web.Response(body=body, content_type="application/json", headers=headers)
 
 
 def corrupted_responses(count: int, recipe: str) -> Row:
     """Sends `count` corrupted responses."""
-    row, log, root = Row("bodies"), Lines(), logging.getLogger()
-    handlers, root.handlers = root.handlers, [log]
-    sandbox = Sandbox(ACCOUNT)  # not started: it is the clock's alone
-    config = sandbox.config(base_url="http://localhost:1", start_date=20220101, end_date=20220105)
-
-    def partition(stream: str) -> Any:
-        catalog = CatalogBuilder().with_stream(stream, SyncMode.full_refresh).build()
-        (found,) = (s for s in SourceClevertap(config=config, catalog=catalog).streams(config) if s.name == stream)
-        return next(iter(found.generate_partitions()))
+    row = Row("bodies")
 
     def check(example: Example) -> Iterator[tuple[str, str]]:
         stream, number, lasts, sent = example
-        log.lines.clear()
-        records, error = read(stream, partitions[stream], number, [sent] * (10_000 if lasts else 1))
-        row.tried.update(bodies=1, errors=bool(error), records=len(records))
-        if any(MARK in line for line in [error, *log.lines]):
-            yield "leaked", "a record is in the log"
-        if error and f"Stream {stream}" not in error:
-            yield "unclear", error
-        if not error and len(set(records)) < len(truths[stream]):
-            yield "lost", f"{len(set(records))} records of {len(truths[stream])}"
+        output = reader.read(stream, number, 10_000 if lasts else 1, sent)
+        row.tried.update(bodies=1, errors=bool(output.exit_code), records=len(output.records))
+        leaks = [line for line in output.all_but_records.split("\n") if MARK in line]
+        if leaks:
+            yield "leaked", f"a record is in the log: {leaks[0][:300]}"
+        if output.exit_code and f"Stream {stream}" not in output.error[1] and "RecursionError" not in output.stdout:
+            yield "unclear", str(output.error)
+        if not output.exit_code and len({*map(repr, output.records)}) < truths[stream]:
+            yield "lost", f"{len(output.records)} records of {truths[stream]}"
 
-    try:
-        with Clock(sandbox).running():
-            partitions = {stream: partition(stream) for stream in PAGES}
-            truths = {stream: {*read(stream, partitions[stream], 0, [])[0]} for stream in PAGES}
-            row.wrong = explore(examples(), check, count, recipe)
-    finally:
-        root.handlers = handlers
+    with Sandbox(ACCOUNT, page_rows=23) as sandbox:
+        reader, truths = Reader(sandbox), dict[str, int]()
+        examples: list[st.SearchStrategy[Example]] = []
+        for stream in KEYS:
+            truths[stream] = len({*map(repr, reader.read(stream).records)})
+            for number, page in enumerate(reader.pages[:2]):
+                always, sent = st.booleans(), corrupted(page)
+                examples.append(st.tuples(st.just(stream), st.just(number), always, sent))
+        row.wrong = explore(st.one_of(examples), check, count, recipe)
     return row

@@ -17,7 +17,7 @@ from unittest import mock
 from airbyte_cdk.sources.declarative.requesters.paginators.strategies import CursorPaginationStrategy
 
 from integration_tests.stress.row import Row
-from integration_tests.stress.syncs import BATCH, syncs
+from integration_tests.stress.sequences import BATCH, syncs
 from source_clevertap.run import COMPONENTS_MODULE, register_components
 
 register_components()
@@ -93,26 +93,32 @@ def complete_at_once(original: Function) -> Function:
     return get_stream_state
 
 
-def any_start_date(original: Function) -> Function:
-    def migrate(self: Any, stream_state: Any) -> Any:
-        entries = [
-            {**entry, "partition": {**entry["partition"], "start_date": 0}}
-            for entry in stream_state.get("states") or ()
-        ]
-        return original(self, {**stream_state, "states": entries} if entries else stream_state)
+def migrates(change: Callable[[Any], dict[str, Any]]) -> Callable[[Function], Function]:
+    """A state is used as if its partitions were changed like this."""
 
-    return migrate
+    def plant(original: Function) -> Function:
+        def migrate(self: Any, stream_state: Any) -> Any:
+            entries = stream_state.get("states") or ()
+            changed = [{**entry, "partition": {**entry["partition"], **change(self)}} for entry in entries]
+            return original(self, {**stream_state, "states": changed} if changed else stream_state)
+
+        return migrate
+
+    return plant
 
 
-def any_account(original: Function) -> Function:
-    """Another account goes on where the one before it was."""
+def transforms(change: Callable[..., None]) -> Callable[[Function], Function]:
+    """A record is changed afterwards, by what it was before, and by its window."""
 
-    def migrate(self: Any, stream_state: Any) -> Any:
-        same = {"account_id": self.config["account_id"]}
-        entries = [{**e, "partition": {**e["partition"], **same}} for e in stream_state.get("states") or ()]
-        return original(self, {**stream_state, "states": entries} if entries else stream_state)
+    def plant(original: Function) -> Function:
+        def transform(self: Any, record: Any, *args: Any, **more: Any) -> None:
+            before = copy.deepcopy(dict(record))
+            original(self, record, *args, **more)
+            change(record, before, more.get("stream_slice"))
 
-    return migrate
+        return transform
+
+    return plant
 
 
 def all_refused_raises_late(original: Function) -> Function:
@@ -129,88 +135,55 @@ def all_refused_raises_late(original: Function) -> Function:
     return note_answer
 
 
-def cursor_is_end_of_window(original: Function) -> Function:
-    def transform(self: Any, record: Any, *args: Any, stream_slice: Any = None, **more: Any) -> None:
-        original(self, record, *args, stream_slice=stream_slice, **more)
-        record["date"] = stream_slice["end_time"]
-
-    return transform
-
-
-def first_device_is_key(original: Function) -> Function:
-    def transform(self: Any, record: Any, *args: Any, **more: Any) -> None:
-        original(self, record, *args, **more)
-        record["profile_id"] = str(record["platformInfo"][0].get("objectId") or record["profile_id"])
-
-    return transform
-
-
-def only_the_top_is_hidden(original: Function) -> Function:
+def only_the_top_is_hidden(record: Any, before: Any, window: Any) -> None:
     """Personal data within objects and lists stays."""
-
-    def transform(self: Any, record: Any, *args: Any, **more: Any) -> None:
-        nested = {name: copy.deepcopy(value) for name, value in record.items() if isinstance(value, (dict, list))}
-        original(self, record, *args, **more)
-        record |= {name: value for name, value in nested.items() if name in record}
-
-    return transform
+    nested = {name: value for name, value in before.items() if isinstance(value, (dict, list))}
+    record.update({name: value for name, value in nested.items() if name in record})
 
 
-def a_digest_needs_no_salt(original: Function) -> Function:
+def a_digest_needs_no_salt(record: Any, before: Any, window: Any) -> None:
     """The key is a digest of the identity that everybody can compute."""
-
-    def transform(self: Any, record: Any, *args: Any, **more: Any) -> None:
-        identity = record.get("identity")
-        original(self, record, *args, **more)
-        if record.get("identity") not in (None, identity):
-            record["identity"] = hashlib.sha256(str(identity).encode()).hexdigest()
-
-    return transform
+    if record.get("identity") not in (None, before.get("identity")):
+        record["identity"] = hashlib.sha256(str(before["identity"]).encode()).hexdigest()
 
 
-def equal_events_are_one(original: Function) -> Function:
-    def transform(self: Any, record: Any, **more: Any) -> None:
-        original(self, record, **more)
-        record["event_id"] = record["event_id"].partition("-")[0]
-
-    return transform
+def first_device_is_key(record: Any, before: Any, window: Any) -> None:
+    record["profile_id"] = str(record["platformInfo"][0].get("objectId") or record["profile_id"])
 
 
 MUTATIONS: dict[str, tuple[Any, str, Callable[[Function], Function]]] = {
-    "a response of {} ends an export": (
-        HANDLER,
-        "is_complete",
-        passes(lambda page, _: not page["error"] and len(page) == 1),
-    ),
-    "partial may be the last page": (
-        HANDLER,
-        "is_complete",
-        passes(lambda page, _: page.get("status") == "partial" and not page["error"]),
-    ),
-    "an opening without a cursor is an end": (
-        HANDLER,
-        "is_complete",
-        passes(lambda page, _: page.get("status") == "success" and not page["error"]),
-    ),
+    **{
+        name: (HANDLER, "is_complete", passes(condition))
+        for name, condition in {
+            "a response of {} ends an export": lambda page, _: not page["error"] and len(page) == 1,
+            "partial may be the last page": lambda page, _: page.get("status") == "partial" and not page["error"],
+            "an opening without a cursor is an end": (
+                lambda page, _: page.get("status") == "success" and not page["error"]
+            ),
+            "failed statuses pass": lambda page, response: response.status_code != 200 and not page["error"],
+        }.items()
+    },
     "a short page is the last": (PAGINATION, "next_page_token", ends_if(lambda size: size < 23)),
     "an empty page is the last": (PAGINATION, "next_page_token", ends_if(lambda size: not size)),
     "a dead cursor is an end": (REQUESTER, "send_request", a_dead_cursor_ends),
-    "failed statuses pass": (
-        HANDLER,
-        "is_complete",
-        passes(lambda page, response: response.status_code != 200 and not page["error"]),
-    ),
     "no lookback": (MIGRATION, "migrate", without_lookback),
     "complete before all is read": (ROUTER, "get_stream_state", complete_at_once),
-    "start_date moved back is not noticed": (MIGRATION, "migrate", any_start_date),
-    "equal events are one": (EVENTS, "transform", equal_events_are_one),
-    "another account goes on where the other was": (MIGRATION, "migrate", any_account),
-    "a report's cursor is the end of its window": (REPORTS, "transform", cursor_is_end_of_window),
-    "the first device is the key of a profile": (PROFILES, "transform", first_device_is_key),
-    "personal data is hidden at the top alone": (PERSONAL, "transform", only_the_top_is_hidden),
-    "a digest needs no salt": (PERSONAL, "transform", a_digest_needs_no_salt),
+    "start_date moved back is not noticed": (MIGRATION, "migrate", migrates(lambda self: {"start_date": 0})),
+    "another account goes on where the other was": (
+        *(MIGRATION, "migrate", migrates(lambda self: {"account_id": self.config["account_id"]})),
+    ),
+    "equal events are one": (
+        *(EVENTS, "transform"),
+        transforms(lambda record, *_: record.update(event_id=record["event_id"].partition("-")[0])),
+    ),
+    "a report's cursor is the end of its window": (
+        *(REPORTS, "transform", transforms(lambda record, _, window: record.update(date=window["end_time"]))),
+    ),
+    "the first device is the key of a profile": (PROFILES, "transform", transforms(first_device_is_key)),
+    "personal data is hidden at the top alone": (PERSONAL, "transform", transforms(only_the_top_is_hidden)),
+    "a digest needs no salt": (PERSONAL, "transform", transforms(a_digest_needs_no_salt)),
     "all events refused is an error of the main thread": (ROUTER, "note_answer", all_refused_raises_late),
-}  # fmt: skip
+}
 
 
 @contextmanager

@@ -27,19 +27,21 @@ import json
 import time
 from collections import Counter
 from collections.abc import Iterator
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from datetime import date, datetime, timedelta, timezone
 from typing import Any
 
 import pytz
 from hypothesis import strategies as st
 
-from integration_tests.helpers.connector import Json, Occurrences, Output, by_key, occurrences, true_occurrences
+from integration_tests.helpers.connector import Json, Occurrences, Output, came, held, occurrences, true_occurrences
 from integration_tests.helpers.destination import Destination, cut
 from integration_tests.helpers.in_process import Clock, sync
+from integration_tests.stress.row import Row, Wrong, explore
 from source_clevertap.sandbox import Account, Fault, Sandbox
 from source_clevertap.sandbox.account import EVENTS, LATEST_DAYS
 
+BATCH = 10  # hypothesis spends more and more of a long run on variations of what it has tried
 ZONES = (
     *("Asia/Kolkata", "America/New_York", "Europe/Berlin", "Pacific/Kiritimati", "Pacific/Pago_Pago"),
     *("Australia/Lord_Howe", "America/Sao_Paulo", "UTC"),
@@ -171,18 +173,6 @@ class Sequence:
         return replace(account, account_id=OTHER, seed=self.seed + 1000) if step.other else account
 
 
-@dataclass
-class Found:
-    """What came of a sequence. wrong: in words, by what the table counts it as."""
-
-    syncs: int = 0
-    failed: int = 0
-    killed: int = 0
-    records: int = 0
-    clock_changes: int = 0
-    wrong: dict[str, str] = field(default_factory=dict)
-
-
 def faults() -> st.SearchStrategy[str]:
     """One, as text."""
     pages = st.sampled_from(("", ":0", ":1", ":2"))
@@ -226,10 +216,11 @@ def steps() -> st.SearchStrategy[Step]:
 
 
 def sequences() -> st.SearchStrategy[Sequence]:
-    """An account with settings and syncs.
+    """An account with settings and syncs, or what is seldom drawn and hard.
 
-    In one of five, the hard part for the state: windows of two days and a lookback of one, of which one
-    fails, and those after it are read. In another, that for pages: exports of many, with what is no end of one.
+    For the state: windows of two days and a lookback of one, of which one fails, and those after it are read. For
+    pages: exports of many, with what is no end of one. For threads: all events are refused while profiles are read.
+    For cursors: message_reports in several windows, whose ends move with start_date.
     """
     ending = st.sampled_from([f"{name}:1:0" for name in ENDING if not name.startswith("dead")])
     failing = st.builds(
@@ -243,12 +234,23 @@ def sequences() -> st.SearchStrategy[Sequence]:
     some = any_sequences()
     narrow = st.builds(narrowed, some, st.lists(failing, min_size=1, max_size=2).map(tuple), st.integers(0, 1))
     pages = [f"{name}:{times}:{page}" for name in OF_PAGES[-4:] for times in (1, 3) for page in (1, 2)]
-    large = {"page_rows": 23, "rows": 400, "profiles": 300, "days": 10, "slice_days": 9, "all_events": False}
+    large: Any = {"page_rows": 23, "rows": 400, "profiles": 300, "days": 10, "slice_days": 9, "all_events": False}
     paged = st.builds(
         lambda sequence, fault: replace(sequence, steps=(Step(days=9, faults=(fault,)),), **large),
         *(some, st.sampled_from(pages)),
     )
-    return st.sampled_from((some, some, some, narrow, paged)).flatmap(lambda kind: kind)
+    beside: Any = {
+        "streams": ("profiles", "events"),
+        "all_events": True,
+        "profiles": 300,
+        "page_rows": 23,
+        "not_ready": 1,
+    }
+    refused = some.map(lambda sequence: replace(sequence, steps=(Step(days=5, only_refused=True),), **beside))
+    of_months = st.integers(1, 9).map(lambda days: (Step(days=70), Step(earlier=days)))
+    reports = st.builds(lambda s, steps: replace(s, streams=("message_reports",), steps=steps), some, of_months)
+    parts = (some,) * 8 + (narrow, narrow, paged, paged, refused, refused, reports)
+    return st.sampled_from(parts).flatmap(lambda part: part)
 
 
 def any_sequences() -> st.SearchStrategy[Sequence]:
@@ -280,9 +282,25 @@ def any_sequences() -> st.SearchStrategy[Sequence]:
     ).map(all_in_fewer_windows)
 
 
-def check(sequence: Sequence) -> Found:
+def syncs(count: int, recipe: str, shrinks: bool = True) -> Row:
+    """`count` sequences."""
+    row = Row("sequences")
+    failed: list[bool] = []
+
+    def checked(sequence: Sequence) -> Wrong:
+        found = check(sequence)
+        if not any(failed):  # what shrinking tries is not counted
+            row.tried.update(sequences=1, **found.tried)
+        failed.append(bool(found.wrong))
+        return found.wrong
+
+    row.wrong = explore(sequences(), checked, count, recipe, shrinks)
+    return row
+
+
+def check(sequence: Sequence) -> Row:
     """Runs a sequence. Stops at the first thing that is wrong."""
-    found, destination = Found(), Destination()
+    found, destination = Row("sequences"), Destination()
     account = sequence.account
     start = account.first_day + timedelta(sequence.start)
     zone = pytz.timezone(sequence.zone)
@@ -292,21 +310,21 @@ def check(sequence: Sequence) -> Found:
         for number, step in enumerate((*sequence.steps, last)):
             local += timedelta(step.days, hours=step.hours)
             since_yesterday = {zone.localize(local - timedelta(n)).utcoffset() for n in (0, 1)}
-            found.clock_changes += len(since_yesterday) > 1
+            found.tried["nights of a clock change"] += len(since_yesterday) > 1
             start -= timedelta(step.earlier)
             sandbox.account = sequence.account_of(step)
             sandbox.exports.encoded.clear()  # records of the account before
             sandbox.clock_offset = zone.localize(local).timestamp() - time.time()
             sandbox.faults = [Fault.parse(text) for text in step.faults]
             for kind, words in _step(sequence, step, sandbox, destination, start, found):
-                found.wrong[kind] = f"sync {number + 1}: {words}"
+                found.wrong.append((kind, f"sync {number + 1}: {words}"))
             if found.wrong:
                 break
     return found
 
 
 def _step(
-    sequence: Sequence, step: Step, sandbox: Sandbox, destination: Destination, start: date, found: Found
+    sequence: Sequence, step: Step, sandbox: Sandbox, destination: Destination, start: date, found: Row
 ) -> Iterator[tuple[str, str]]:
     account, names = sandbox.account, sandbox.account.schema()
     excluded = ["Charged"] if step.excluded else []
@@ -337,14 +355,12 @@ def _step(
     destination.wrong_clock |= step.ahead != 0
     destination.wrong_zone |= config["timezone"] != account.timezone
     destination.modes.add(step.pii)
-    found.syncs += 1
-    found.failed += bool(output.exit_code)
-    found.records += len(output.records)
+    found.tried.update(syncs=1, failed=bool(output.exit_code), records=len(output.records))
     yield from _leaks(sequence, step, account, output)
     if sandbox.max_in_flight > 3:
         yield "unclear", f"{sandbox.max_in_flight} requests were in flight"
     if step.kept is not None:
-        found.killed += 1
+        found.tried["cut"] += 1
         output = cut(output, step.kept)
         destination.take(output, output.committed, account.account_id)
         return
@@ -418,14 +434,14 @@ def _missing_events(
 ) -> Iterator[tuple[str, str]]:
     """moments: the last day, and the time, of what must have come and of what may have."""
     first = int(f"{start:%Y%m%d}")
-    came = occurrences(r for r in destination.rows("events", account.account_id) if r["event_name"] in events)
+    there = occurrences(r for r in destination.rows("events", account.account_id) if r["event_name"] in events)
     least, most = (true_occurrences(account, events, first, *moment) for moment in moments)
-    came, least, most = (_comparable(counted, destination) for counted in (came, least, most))
-    if least - came:
-        yield "lost", f"{(least - came).total()} events are missing of {least.total()}"
+    there, least, most = (_comparable(counted, destination) for counted in (there, least, most))
+    if least - there:
+        yield "lost", f"{(least - there).total()} events are missing of {least.total()}"
     # Rows of the days before start_date, and those that came under two keys, cannot be there.
-    if came - most:
-        yield "duplicated", f"{(came - most).total()} events that the account does not hold"
+    if there - most:
+        yield "duplicated", f"{(there - most).total()} events that the account does not hold"
 
 
 def _comparable(counted: Occurrences, destination: Destination) -> Occurrences:
@@ -441,18 +457,16 @@ def _comparable(counted: Occurrences, destination: Destination) -> Occurrences:
 def _missing_profiles(
     account: Account, events: tuple[str, ...], start: date, last: int, destination: Destination
 ) -> Iterator[tuple[str, str]]:
-    came = by_key(destination.rows("profiles", account.account_id))
-    first, truth = int(f"{start:%Y%m%d}"), dict[str, Any]()
-    for event in events:
-        truth |= {row["key"]: row["record"] for row in account.truth(event, first, last)}
+    there = came("profiles", destination.rows("profiles", account.account_id))
+    truth = held("profiles", account, events, int(f"{start:%Y%m%d}"), last)
     if destination.modes == {"keep"}:
-        lost = [key for key, record in truth.items() if _in_any_order(came.get(key)) != _in_any_order(record)]
+        lost = [key for key, record in truth.items() if _in_any_order(there.get(key)) != _in_any_order(record)]
     else:  # each came in one of the modes
-        lost = [key for key, record in truth.items() if not came.keys() & _keys(key, record, destination.modes)]
+        lost = [key for key, record in truth.items() if not there.keys() & _keys(key, record, destination.modes)]
     if lost:
         yield "lost", f"{len(lost)} of {len(truth)} profiles are missing or changed, {lost[0]} among them"
     people = ((account.profile_id(n), account.profile(n)) for n in range(account.profiles))
-    if came.keys() - {key for key_, person in people for key in _keys(key_, person, destination.modes)}:
+    if there.keys() - {key for key_, person in people for key in _keys(key_, person, destination.modes)}:
         yield "duplicated", "a profile came that the account does not hold"
 
 

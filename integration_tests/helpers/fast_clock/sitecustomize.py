@@ -2,8 +2,8 @@
 seconds where CleverTap makes users wait minutes, and the CDK state messages come as much sooner. The
 connector itself is run as it is. (`datetime` is not touched: today stays today.)
 
-FAST_TIME, FAST_MONOTONIC: how much faster time.time() and time.monotonic() run. CLOCK_JUMP: seconds
-that the clock jumps, once it has run for three. FILE_BYTES: no file can be larger, as on a full disk.
+FAST_TIME, FAST_MONOTONIC: how much faster time.time() and time.monotonic() run. FILE_BYTES: no
+file can be larger, as on a full disk.
 """
 
 import os
@@ -17,7 +17,6 @@ _sleep, _settimeout, _time = time.sleep, socket.socket.settimeout, time.time
 _monotonic = time.monotonic
 _started, _began = _time(), _monotonic()
 _MONOTONIC_SPEED = float(os.environ.get("FAST_MONOTONIC", "1"))
-_jump = float(os.environ.get("CLOCK_JUMP", "0"))
 
 
 def _fast_sleep(seconds: float) -> None:
@@ -29,8 +28,7 @@ def _fast_settimeout(self: socket.socket, seconds: float | None) -> None:
 
 
 def _fast_time() -> float:
-    passed = _time() - _started
-    return _started + passed * _TIME_SPEED + (_jump if passed > 3 else 0)
+    return _started + (_time() - _started) * _TIME_SPEED
 
 
 def _fast_monotonic() -> float:

@@ -5,7 +5,6 @@ this machine.
 """
 
 import contextlib
-import shutil
 import socket
 import socketserver
 import ssl
@@ -19,37 +18,31 @@ HOST = "in1.api.clevertap.com"
 
 
 @contextlib.contextmanager
-def proxy(port: int, folder: Path, refuses: bool = False, breaks: int = 0) -> Iterator[dict[str, str]]:
+def proxy(port: int, authority: Path, refuses: bool = False, breaks: int = 0) -> Iterator[dict[str, str]]:
     """Runs one before the sandbox at `port`. Yields the variables that lead the connector through it.
 
-    refuses: every connection, with 407. breaks: that many connections, after a hundred bytes of answer.
-    folder: gets the certificate of its authority.
+    authority: gets its certificate. refuses: every connection, with 407. breaks: that many connections, after a
+    hundred bytes of answer.
     """
-    authority = trustme.CA()
+    issuer = trustme.CA()
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    authority.issue_cert(HOST).configure_cert(context)
-    authority.cert_pem.write_to_path(str(folder / "authority.pem"))
+    issuer.issue_cert(HOST).configure_cert(context)
+    issuer.cert_pem.write_to_path(str(authority))
     left = {"breaks": breaks}
 
-    class Tunnel(socketserver.BaseRequestHandler):
+    class Tunnel(socketserver.StreamRequestHandler):
         def handle(self) -> None:
-            with contextlib.suppress(OSError):
-                self._handle()
-
-        def _handle(self) -> None:
-            asked = b""
-            while b"\r\n\r\n" not in asked:
-                piece = self.request.recv(4096)
-                if not piece:
-                    return
-                asked += piece
+            asked = self.rfile.readline()
+            while self.rfile.readline().strip():
+                pass
             if refuses or not asked.startswith(b"CONNECT "):
-                self.request.sendall(b"HTTP/1.1 407 Sign In First\r\nContent-Length: 0\r\n\r\n")
+                self.wfile.write(b"HTTP/1.1 407 Sign In First\r\nContent-Length: 0\r\n\r\n")
                 return
-            self.request.sendall(b"HTTP/1.1 200 Go\r\n\r\n")
+            self.wfile.write(b"HTTP/1.1 200 Go\r\n\r\n")
             limit = 100 if left["breaks"] > 0 else None
             left["breaks"] -= 1
             with (
+                contextlib.suppress(OSError),
                 context.wrap_socket(self.request, server_side=True) as ours,
                 socket.create_connection(("127.0.0.1", port)) as theirs,
             ):
@@ -75,8 +68,3 @@ def _copy(source: socket.socket, target: socket.socket, limit: int | None) -> No
             target.sendall(piece)
             if limit is not None:
                 break
-
-
-def trusted(folder: Path) -> dict[str, str]:
-    """The variables that make the connector trust the proxy's authority."""
-    return {"REQUESTS_CA_BUNDLE": str(shutil.copy(folder / "authority.pem", folder / "bundle.pem"))}
