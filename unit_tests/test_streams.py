@@ -8,15 +8,13 @@ import pytest
 
 from unit_tests.conftest import CleverTap
 from unit_tests.mock_server.config import ACCOUNT_ID, PASSCODE, Json
-from unit_tests.mock_server.response_builder import Response, fail, redirect
+from unit_tests.mock_server.response_builder import Response, fail
 from unit_tests.mock_server.streams import (
     REQUESTS,
     RESPONSES,
     STREAMS,
     TODAY,
     blocks,
-    campaigns,
-    partial,
     responses_of,
     settings,
 )
@@ -77,25 +75,6 @@ def test_given_what_is_no_complete_response_when_read_then_it_fails_as_transient
     assert kind == "transient_error", message
     assert message.startswith("Stream campaigns" if "campaign" in stream else f"Stream {stream}")
     assert output.records == []
-
-
-@pytest.mark.parametrize(
-    ("stream", "before"),
-    [
-        *((stream, []) for stream in (*STREAMS, "campaign_reports")),
-        ("campaign_reports", [campaigns(10)]),
-        ("daily_event_counts", [partial()]),
-        ("content_blocks", responses_of("content_blocks")[:1]),
-    ],
-)
-def test_given_a_redirect_when_read_then_its_target_is_not_asked(
-    clevertap: CleverTap, stream: str, before: list[Response]
-) -> None:
-    output = clevertap.read_in_turn(stream, [*before, redirect()], settings(max_wait_minutes=1))
-
-    assert {request.hostname for request in clevertap.request_history} == {"in1.api.clevertap.com"}
-    assert output.error[0] == "transient_error"
-    assert "redirected" in output.error[1]
 
 
 @pytest.mark.parametrize("encoding", ["utf-8-sig", "utf-16", "utf-32"])
