@@ -18,8 +18,9 @@ def test_given_no_end_when_campaigns_are_read_then_windows_go_twelve_months_ahea
     # In Kolkata it is the second of March already.
     open_end = settings(end_date=None, timezone="Asia/Kolkata")
 
-    clevertap.read_in_turn("campaigns", [{"json": {"status": "success"}}], open_end)
+    output = clevertap.read_in_turn("campaigns", [{"json": {"status": "success"}}], open_end)
 
+    assert not output.errors
     assert clevertap.windows()[:2] == [(20220101, 20220131), (20220201, 20220303)]
     assert clevertap.windows()[-1][1] == 20230302
     assert len(clevertap.windows()) == 14

@@ -12,7 +12,7 @@ from unit_tests.mock_server.streams import settings
 
 pytestmark = pytest.mark.cdk
 
-NOTHING = {"json": {"status": "success", "messages": []}}
+NOTHING = {"json": {"status": "success"}}
 
 
 @pytest.mark.parametrize(
@@ -28,8 +28,10 @@ def test_given_a_range_or_a_state_when_reports_are_read_then_windows_hold_the_lo
     partition = {"account_id": ACCOUNT_ID, "start_date": 20220101}
     state = {"use_global_cursor": False, "states": [{"partition": partition, "cursor": {"date": through}}]}
 
-    clevertap.read_in_turn("message_reports", [NOTHING], settings(end_date=end), state=state if through else None)
+    range_ = settings(end_date=end)
+    output = clevertap.read_in_turn("message_reports", [NOTHING], range_, state=state if through else None)
 
+    assert not output.errors
     assert clevertap.windows() == expected
 
 
