@@ -2,7 +2,6 @@
 
 import json
 import re
-from contextlib import suppress
 from datetime import datetime, timezone
 from pathlib import Path
 
@@ -56,20 +55,17 @@ def test_given_a_region_or_base_url_when_read_then_both_steps_go_to_its_host(
 
 
 @pytest.mark.parametrize(
-    ("stream", "setting", "parameter"),
-    [
-        ("profiles", "include_event_summary", "events"),
-        ("events", "include_app_fields", "app"),
-        ("events", "include_profile_properties", "profile"),
-    ],
+    ("stream", "sent"),
+    [("profiles", "&app=true&events=false&profile=true"), ("events", "&app=false&events=false&profile=false")],
 )
-@pytest.mark.parametrize(("value", "sent"), [(None, "true"), (True, "true"), (False, "false")])
-def test_given_a_switch_when_creating_then_the_fields_are_asked_for_or_not(
-    clevertap: CleverTap, stream: str, setting: str, parameter: str, value: bool | None, sent: str
+def test_given_switches_that_are_off_when_creating_then_the_fields_are_not_asked_for(
+    clevertap: CleverTap, stream: str, sent: str
 ) -> None:
-    clevertap.read(stream, config(**DAY, **{setting: value}), [empty()])
+    off = dict.fromkeys(("include_event_summary", "include_app_fields", "include_profile_properties"), False)
 
-    assert clevertap.request_history[0].qs[parameter] == [sent]
+    clevertap.read(stream, config(**DAY, **off), [empty()])
+
+    assert clevertap.request_history[0].url.endswith(sent)
 
 
 @pytest.mark.parametrize(
@@ -112,23 +108,19 @@ def test_given_whole_floats_when_used_then_they_are_integers(clevertap: CleverTa
     assert clevertap.windows() == [(20221101, 20221115), (20221116, 20221130)]
 
 
-@pytest.mark.parametrize("command", ["check", "read"])
 def test_given_settings_that_do_not_exist_when_used_then_a_warning_names_them_and_the_nearest(
-    command: str, caplog: pytest.LogCaptureFixture, capsys: pytest.CaptureFixture[str], tmp_path: Path
+    caplog: pytest.LogCaptureFixture, capsys: pytest.CaptureFixture[str], tmp_path: Path
 ) -> None:
     (tmp_path / "config.json").write_text(json.dumps(config(piimode="drop", end_dat=20220101, start_date="2026-01-01")))
-    (tmp_path / "catalog.json").write_text(json.dumps({"streams": []}))
-    args = [command, "--config", str(tmp_path / "config.json")]
-    args += ["--catalog", str(tmp_path / "catalog.json")] if command == "read" else []
+    args = ["check", "--config", str(tmp_path / "config.json")]
     entrypoint = Entrypoint(create_source(args), print)
 
-    with suppress(AirbyteTracedException):  # of read
-        print(*entrypoint.run(entrypoint.parse_args(args)))
+    print(*entrypoint.run(entrypoint.parse_args(args)))
 
     printed = capsys.readouterr().out + caplog.text
     assert "There is no setting end_dat: it has no effect. Is it end_date?" in printed
     assert "There is no setting piimode: it has no effect. Is it pii_mode?" in printed
-    assert command == "read" or "Config validation error: start_date: '2026-01-01' is not of type 'integer'" in printed
+    assert "Config validation error: start_date: '2026-01-01' is not of type 'integer'" in printed
 
 
 # What the spec refuses, in the words of the CDK.
@@ -217,20 +209,16 @@ def test_given_the_hidden_check_setting_in_a_configuration_when_read_then_it_rea
     ("name", "value", "words"),
     [
         ("REQUESTS_CA_BUNDLE", "/no/such/file.pem", "The file /no/such/file.pem"),
-        ("CURL_CA_BUNDLE", "/no/such/file.pem", "(CURL_CA_BUNDLE) does not exist"),
+        ("CURL_CA_BUNDLE", "/no/such/file.pem", "[(]CURL_CA_BUNDLE[)] does not exist"),
         ("https_proxy", "ftp://proxy:3128", "HTTPS_PROXY has the scheme ftp"),
-        ("https_proxy", "proxy:3128", ""),
     ],
 )
 def test_given_a_variable_that_cannot_be_used_when_started_then_it_is_named(
     monkeypatch: pytest.MonkeyPatch, name: str, value: str, words: str
 ) -> None:
-    monkeypatch.setenv(name, value)
-    message = ""
-    try:
-        check_environment()
-    except AirbyteTracedException as error:
-        message = str(error.message)
+    monkeypatch.setenv("http_proxy", "proxy:3128")
+    check_environment()
 
-    assert bool(message) == bool(words)
-    assert words in message
+    monkeypatch.setenv(name, value)
+    with pytest.raises(AirbyteTracedException, match=words):
+        check_environment()
