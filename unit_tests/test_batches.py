@@ -1,7 +1,6 @@
 """Records leave in batches: the package alone."""
 
 import json
-import threading
 from collections.abc import Iterable
 from types import SimpleNamespace
 from typing import Any
@@ -101,28 +100,13 @@ def test_given_a_partition_that_fails_when_read_then_the_records_before_come_and
     assert printed(read) == [numbered(1)]
 
 
-def test_given_nobody_who_prints_when_read_then_it_waits_until_the_sync_ends(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(batches, "BYTES", 1)
-    room, read, ended, full = Room(IN_QUEUE), list[Record](), list[Exception](), threading.Event()
-    partition = BatchPartition(Records(*map(numbered, range(100))), "date", room)
+def test_given_room_for_one_when_read_then_one_batch_is_on_its_way_and_all_readers_end_with_the_sync() -> None:
+    room = Room(1)
+    first, second = (BatchPartition(Records(numbered(1)), "date", room).read() for _ in range(2))
 
-    def reader() -> None:
-        try:
-            for record in partition.read():
-                read.append(record)
-                if len(read) == IN_QUEUE:
-                    full.set()
-        except SyncEndedError as error:
-            ended.append(error)
-
-    threads = [threading.Thread(target=reader, daemon=True) for _ in range(2)]
-    for thread in threads:
-        thread.start()
-    assert full.wait(60)
-    room.release()
+    assert printed([next(first)]) == [numbered(1)]
+    assert not room.acquire(blocking=False)
     room.close()
-    for thread in threads:
-        thread.join(60)
-
-    assert len(ended) == 2  # both woke up
-    assert len(read) <= IN_QUEUE + 2
+    for read in (second, BatchPartition(Records(numbered(2)), "date", room).read()):
+        with pytest.raises(SyncEndedError):
+            next(read)

@@ -12,7 +12,7 @@ from airbyte_cdk.utils.traced_exception import AirbyteTracedException
 
 from source_clevertap.run import Entrypoint, SourceClevertap, check_environment, create_source
 from unit_tests.conftest import CleverTap
-from unit_tests.mock_server.config import DAY, Json, config
+from unit_tests.mock_server.config import DAY, HOST, Json, config
 from unit_tests.mock_server.response_builder import empty, page, profile
 
 ODD_TEXTS = [
@@ -55,17 +55,21 @@ def test_given_a_region_or_base_url_when_read_then_both_steps_go_to_its_host(
 
 
 @pytest.mark.parametrize(
-    ("stream", "sent"),
-    [("profiles", "&app=true&events=false&profile=true"), ("events", "&app=false&events=false&profile=false")],
+    ("stream", "value", "sent"),
+    [
+        ("profiles", False, "app=true&events=false&profile=true"),
+        ("events", False, "app=false&events=false&profile=false"),
+        ("events", None, "app=true&events=false&profile=true"),
+    ],
 )
-def test_given_switches_that_are_off_when_creating_then_the_fields_are_not_asked_for(
-    clevertap: CleverTap, stream: str, sent: str
+def test_given_switches_when_creating_then_the_fields_are_asked_for_or_not(
+    clevertap: CleverTap, stream: str, value: bool | None, sent: str
 ) -> None:
-    off = dict.fromkeys(("include_event_summary", "include_app_fields", "include_profile_properties"), False)
+    switches = dict.fromkeys(("include_event_summary", "include_app_fields", "include_profile_properties"), value)
 
-    clevertap.read(stream, config(**DAY, **off), [empty()])
+    clevertap.read(stream, config(**DAY, **switches), [empty()])
 
-    assert clevertap.request_history[0].url.endswith(sent)
+    assert clevertap.request_history[0].url == f"{HOST}/1/{stream}.json?batch_size=4991&{sent}"
 
 
 @pytest.mark.parametrize(
