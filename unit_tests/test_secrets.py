@@ -11,7 +11,6 @@ from source_clevertap.run import SourceClevertap
 from unit_tests.conftest import CleverTap, Output
 from unit_tests.mock_server.config import PASSCODE, config
 from unit_tests.mock_server.response_builder import Response, fail, page
-from unit_tests.mock_server.streams import RESPONSES, STREAMS, blocks, partial, report, reports, settings
 
 pytestmark = pytest.mark.cdk
 
@@ -55,28 +54,6 @@ def test_given_any_response_when_read_then_no_log_or_error_has_secrets_or_record
     assert bool(output.errors) == (name != "success")
     assert ("Making outbound API request" in printed) == debug
     assert [secret for secret in (PRIVATE, *forms(passcode)) if secret in printed] == []
-
-
-@pytest.mark.parametrize("stream", [*STREAMS, "campaign_reports"])
-@pytest.mark.parametrize("debug", [False, True])
-def test_given_any_stream_when_read_then_no_log_has_secrets_and_none_but_debug_has_records(
-    clevertap: CleverTap, capfd: pytest.CaptureFixture[str], stream: str, debug: bool
-) -> None:
-    if stream == "campaign_reports":
-        responses = reports(report(x=PRIVATE))
-    else:
-        responses = [{"json": {**RESPONSES[stream][0], "x": PRIVATE}}, blocks()]
-    if stream == "daily_event_counts":
-        responses = [partial(), *responses]
-    refused: Response = {"status_code": 500, "json": {"status": "fail", "x": PRIVATE}}
-
-    output = clevertap.read_in_turn(stream, [refused, *responses], settings(), debug=debug)
-
-    printed = all_but_records(output, capfd)
-    assert len(output.records) > 0
-    assert ("Making outbound API request" in printed) == debug
-    assert PASSCODE not in printed
-    assert debug or PRIVATE not in printed
 
 
 def test_given_a_refusal_when_read_then_its_own_words_are_cut_short(clevertap: CleverTap) -> None:

@@ -12,7 +12,8 @@ import requests_mock
 from source_clevertap.run import definition_file
 from unit_tests.conftest import CleverTap
 from unit_tests.mock_server.config import ACCOUNT_ID, Json, config
-from unit_tests.mock_server.response_builder import by_request, created, empty, event, fail, page, profile, schema
+from unit_tests.mock_server.response_builder import by_request, created, empty, event, fail, page, schema
+from unit_tests.mock_server.streams import RESPONSES
 
 pytestmark = pytest.mark.cdk
 
@@ -212,19 +213,11 @@ def test_given_start_date_moved_back_when_the_sync_fails_half_way_then_the_next_
     assert len(asked) == (date(2026, 2, 12) - date(2021, 11, 1)).days + 1
 
 
-@pytest.mark.parametrize(
-    ("stream", "content"),
-    [
-        ("events", {"records": [event()]}),
-        ("profiles", {"records": [profile(1)]}),
-        ("daily_event_counts", {"daily": {"20220105": 3}}),
-        ("message_reports", {"messages": [{"message id": 1}]}),
-        ("campaigns", {"targets": [{"id": 1}]}),
-    ],
-)
+@pytest.mark.parametrize("stream", ["events", "profiles", "daily_event_counts", "message_reports", "campaigns"])
 def test_given_another_account_when_synced_then_its_history_is_read_and_so_is_that_of_the_first_again(
-    clevertap: CleverTap, stream: str, content: Json
+    clevertap: CleverTap, stream: str
 ) -> None:
+    content: Json = RESPONSES[stream][0] if stream in RESPONSES else {"records": [event()]}
     cursor = {"cursor": "c"} if "records" in content else {}
     clevertap.register_uri("POST", requests_mock.ANY, json={"status": "success", **content, **cursor})
     clevertap.register_uri("GET", requests_mock.ANY, json={"status": "success", **content})
