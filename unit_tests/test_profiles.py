@@ -88,6 +88,7 @@ def test_given_ids_in_odd_places_when_read_then_the_key_is_the_first_of_them(cle
         "77": {"objectId": 77, "platformInfo": "?"},
         "me": {"identity": "me", "objectId": "a", "platformInfo": [{"objectId": "b"}]},
         "0": {"identity": 0},
+        **{str(number): {"identity": number} for number in (2**64 + 1, 2**64 + 2)},
     }
 
     output = clevertap.read_profiles(config(), [page(*profiles.values())])

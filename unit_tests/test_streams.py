@@ -71,4 +71,5 @@ def test_given_what_is_no_complete_response_when_read_then_it_fails_as_transient
     kind, message = output.error
     assert kind == "transient_error", message
     assert message.startswith("Stream campaigns" if "campaign" in stream else f"Stream {stream}")
+    assert "Gave up after 1 minutes" in message
     assert output.records == []

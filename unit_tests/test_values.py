@@ -16,21 +16,13 @@ from unit_tests.mock_server.response_builder import Response, event, page
 
 pytestmark = pytest.mark.cdk
 
-BIG, BIGGER = "18446744073709551617", "18446744073709551618"  # 2**64 + 1
+BIG = "18446744073709551617"  # 2**64 + 1
 
 
 def records(*texts: str | bytes) -> Response:
     """A page of records that are JSON already."""
     encoded = [text.encode() if isinstance(text, str) else text for text in texts]
     return {"content": b'{"status": "success", "records": [%b]}' % b", ".join(encoded)}
-
-
-def test_given_ids_beyond_64_bits_when_read_then_each_has_its_own_key(clevertap: CleverTap) -> None:
-    page_ = records(f'{{"identity": {BIG}}}', f'{{"identity": {BIGGER}}}')
-
-    read = clevertap.read_profiles(config(), [page_]).records
-
-    assert [(record["profile_id"], record["identity"]) for record in read] == [(BIG, BIG), (BIGGER, BIGGER)]
 
 
 @pytest.mark.parametrize("beside", ["1", BIG])
