@@ -54,8 +54,7 @@ def test_given_years_when_days_are_counted_then_a_window_has_one_and_the_next_sy
 def test_given_users_when_counted_then_unique_is_asked_for(clevertap: CleverTap) -> None:
     output = clevertap.read_in_turn("daily_event_users", [DONE], settings())
 
-    users = [{**record, "users": record["count"]} for record in RECORDS]
-    assert output.records == [{name: record[name] for name in ("event_name", "date", "users")} for record in users]
+    assert output.records == [{"event_name": r["event_name"], "date": r["date"], "users": r["count"]} for r in RECORDS]
     assert clevertap.bodies[0]["unique"] is True
     assert clevertap.bodies[0]["groups"] == {"daily": {"trend_type": "daily"}}
 

@@ -1,6 +1,5 @@
 """requirements/install.py looks at the Python before anything is installed."""
 
-import os
 import runpy
 import sys
 
@@ -31,25 +30,6 @@ def test_given_a_python_when_it_will_not_do_then_one_line_says_what_to_type(
     problem = install["python_problem"](install["NEWEST"])
 
     assert problem is None if words is None else problem.startswith(words)
-
-
-@pytest.mark.parametrize(
-    ("happens", "words"),
-    [
-        (KeyboardInterrupt(), "^\nInterrupted[.] The next try continues[.]$"),
-        (OSError(28, "disk full"), "disk full[.] "),
-    ],
-)
-def test_given_an_interruption_or_a_full_disk_when_it_ends_then_one_line_says_so(
-    monkeypatch: pytest.MonkeyPatch, happens: BaseException, words: str
-) -> None:
-    def chdir(_: object) -> None:
-        raise happens
-
-    monkeypatch.setattr(os, "chdir", chdir)
-    monkeypatch.setattr(sys, "argv", ["install.py", "sync"])
-    with pytest.raises(SystemExit, match=words):
-        runpy.run_path(FILE, run_name="__main__")
 
 
 def test_given_a_command_that_fails_when_it_ends_then_one_line_has_its_error() -> None:

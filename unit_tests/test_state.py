@@ -12,7 +12,7 @@ import requests_mock
 from source_clevertap.run import definition_file
 from unit_tests.conftest import CleverTap
 from unit_tests.mock_server.config import ACCOUNT_ID, Json, config
-from unit_tests.mock_server.response_builder import by_request, created, empty, event, fail, page, schema
+from unit_tests.mock_server.response_builder import by_request, created, empty, event, fail, page
 from unit_tests.mock_server.streams import RESPONSES
 
 pytestmark = pytest.mark.cdk
@@ -20,7 +20,6 @@ pytestmark = pytest.mark.cdk
 NAME = "App Launched"
 PARTITION = {"account_id": ACCOUNT_ID, "event_name": NAME, "start_date": 20220101}
 DOWN = fail("Shard 7 unavailable", 77)
-Windows = list[tuple[int, int]]
 
 
 def state(*events: tuple[str, str], field: str = "date") -> Json:
@@ -30,7 +29,7 @@ def state(*events: tuple[str, str], field: str = "date") -> Json:
     return {"use_global_cursor": False, "states": entries, **complete}
 
 
-def days_of(windows: Windows) -> list[date]:
+def days_of(windows: list[tuple[int, int]]) -> list[date]:
     spans = [[datetime.strptime(str(day), "%Y%m%d").date() for day in window] for window in windows]
     return [first + timedelta(n) for first, last in spans for n in range((last - first).days + 1)]
 
@@ -46,7 +45,7 @@ def days_of(windows: Windows) -> list[date]:
     ],
 )
 def test_given_a_range_when_events_are_read_then_windows_share_no_day_and_miss_none(
-    clevertap: CleverTap, start: int, end: int, slice_days: int | None, expected: Windows
+    clevertap: CleverTap, start: int, end: int, slice_days: int | None, expected: list[tuple[int, int]]
 ) -> None:
     settings = config(start_date=start, end_date=end, slice_days=slice_days, lookback_days=1)
 
@@ -163,18 +162,6 @@ def test_given_an_event_removed_when_read_then_it_is_forgotten(clevertap: Clever
 
     assert {body["event_name"] for body in clevertap.bodies} == {NAME}
     assert "Gone" not in json.dumps(output.states[-1])
-
-
-def test_given_an_event_excluded_and_taken_back_when_synced_then_no_day_of_it_is_lost(clevertap: CleverTap) -> None:
-    saved = None
-    for excluded, end in (([], 20260201), (["Charged"], 20260208), ([], 20260212)):
-        clevertap.reset_mock()
-        settings = config(all_events=True, excluded_event_names=excluded, end_date=end)
-        output = clevertap.read_events(settings, [page(event())], schema=[schema(NAME, "Charged")], state=saved)
-        saved = output.states[-1]
-
-    assert clevertap.windows("Charged") == [(20260130, 20260212)]
-    assert clevertap.windows() == [(20260206, 20260212)]
 
 
 @pytest.mark.parametrize(

@@ -10,7 +10,7 @@ import pytz
 import requests
 import urllib3
 
-from unit_tests.conftest import CleverTap, Output
+from unit_tests.conftest import CleverTap
 from unit_tests.mock_server.config import DAY, Json, config
 from unit_tests.mock_server.response_builder import Response, event, page
 
@@ -104,10 +104,6 @@ def at(local: str, zone: str, age: float) -> Json:
     return event(1, ts=int(f"{moment:%Y%m%d%H%M%S}"), event_props={"CT Session Id": began})
 
 
-def warnings(output: Output) -> list[str]:
-    return [log for log in output.logs if "sessions of 50 events" in log]
-
-
 @pytest.mark.parametrize(
     ("true_zone", "set_zone", "warned"),
     [
@@ -128,5 +124,6 @@ def test_given_sessions_when_50_events_are_read_then_a_wrong_time_zone_is_logged
     output = clevertap.read_events(settings, [page(*unclear, *sent)])
 
     assert len(output.records) == 56 + 80
-    assert len(warnings(output)) == (warned is not None)
-    assert (warned or "") in "".join(warnings(output))
+    warnings = [log for log in output.logs if "sessions of 50 events" in log]
+    assert len(warnings) == (warned is not None)
+    assert (warned or "") in "".join(warnings)
