@@ -1,7 +1,6 @@
 """Records leave in batches: the package alone."""
 
 import json
-import threading
 from collections.abc import Iterable
 from types import SimpleNamespace
 from typing import Any
@@ -58,22 +57,18 @@ def printed(read: Iterable[Record]) -> list[Json]:
     return [json.loads(line)["record"]["data"] for line in lines.split(b"\n")[:-1]]
 
 
-def test_given_a_partition_when_read_then_its_batches_hold_all_records_and_the_highest_cursor() -> None:
-    read = list(batched(numbered(1), numbered(2, date="2026-01-03"), numbered(3, gone=None)).read())
-
-    assert printed(read) == [numbered(1), numbered(2, date="2026-01-03"), numbered(3)]
-    assert sum(batch_in(record).count for record in read) == 3
-    assert max(record.data["date"] for record in read) == "2026-01-03"
-    assert {id(record.associated_slice) for record in read} == {id(SLICE)}
-
-
 @pytest.mark.parametrize("field", ["date", None])
-def test_given_no_cursor_value_or_an_integer_beyond_64_bits_when_read_then_records_come(field: str | None) -> None:
-    read = list(batched({"key": 1}, {"key": 2**70, "date": None}, field=field).read())
+def test_given_a_partition_when_read_then_its_batches_hold_all_records_and_the_highest_cursor(
+    field: str | None,
+) -> None:
+    big = {"key": 2**70}  # beyond what orjson takes
 
-    assert printed(read) == [{"key": 1}, {"key": 2**70}]
-    keys: set[Any] = {key for record in read for key in record.data}
-    assert keys == {Batch}
+    read = list(batched(numbered(1), numbered(2, date="2026-01-03"), {**big, "date": None}, field=field).read())
+
+    assert printed(read) == [numbered(1), numbered(2, date="2026-01-03"), big]
+    assert sum(batch_in(record).count for record in read) == 3
+    assert max(record.data.get("date", "") for record in read) == ("2026-01-03" if field else "")
+    assert {id(record.associated_slice) for record in read} == {id(SLICE)}
 
 
 def test_given_a_batch_when_memory_is_watched_then_it_counts_as_its_records() -> None:
@@ -105,28 +100,15 @@ def test_given_a_partition_that_fails_when_read_then_the_records_before_come_and
     assert printed(read) == [numbered(1)]
 
 
-def test_given_nobody_who_prints_when_read_then_it_waits_until_the_sync_ends(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(batches, "BYTES", 1)
-    room, read, ended, full = Room(IN_QUEUE), list[Record](), list[Exception](), threading.Event()
-    partition = BatchPartition(Records(*map(numbered, range(100))), "date", room)
+def test_given_room_for_one_when_read_then_one_batch_is_on_its_way_and_all_readers_end_with_the_sync() -> None:
+    room = Room(1)
+    first, second = (BatchPartition(Records(numbered(1)), "date", room).read() for _ in range(2))
 
-    def reader() -> None:
-        try:
-            for record in partition.read():
-                read.append(record)
-                if len(read) == IN_QUEUE:
-                    full.set()
-        except SyncEndedError as error:
-            ended.append(error)
-
-    threads = [threading.Thread(target=reader, daemon=True) for _ in range(2)]
-    for thread in threads:
-        thread.start()
-    assert full.wait(60)
-    room.release()
+    assert printed([next(first)]) == [numbered(1)]
+    assert not room.acquire(blocking=False)
     room.close()
-    for thread in threads:
-        thread.join(60)
-
-    assert len(ended) == 2  # both woke up
-    assert len(read) <= IN_QUEUE + 2
+    assert room.acquire(blocking=False)  # a reader who waits wakes up
+    room.release()
+    with pytest.raises(SyncEndedError):
+        next(second)
+    assert room.acquire(blocking=False)  # and the one after it

@@ -1,20 +1,18 @@
 """The settings: what each does to the requests, and how `check` refuses a bad one."""
 
 import json
-from contextlib import suppress
-from datetime import datetime, timezone
+import re
 from pathlib import Path
 
 import freezegun
 import pytest
-import requests_mock
 from airbyte_cdk.models import Status
 from airbyte_cdk.utils.traced_exception import AirbyteTracedException
 
 from source_clevertap.run import Entrypoint, SourceClevertap, check_environment, create_source
 from unit_tests.conftest import CleverTap
-from unit_tests.mock_server.config import DAY, Json, config
-from unit_tests.mock_server.response_builder import created, empty, fail, page, profile
+from unit_tests.mock_server.config import DAY, HOST, Json, config
+from unit_tests.mock_server.response_builder import empty, page, profile
 
 ODD_TEXTS = [
     "2024", "007", "True", "null", "(1,2)", "[1]", "{'a': 1}", "1E5", "1_000", "0x10", "2+3j",
@@ -39,12 +37,8 @@ def test_given_any_event_name_or_credentials_when_read_then_they_are_sent_as_typ
 @pytest.mark.parametrize(
     ("changes", "host"),
     [
-        *(({"region": region}, "https://api.clevertap.com") for region in (None, "", "global")),
-        *(
-            ({"region": region}, f"https://{region}.api.clevertap.com")
-            for region in ("in1", "us1", "sg1", "sk1", "eu1", "aps3", "mec1")
-        ),
-        ({"base_url": "http://127.0.0.1:8023"}, "http://127.0.0.1:8023"),
+        ({"region": "global"}, "https://api.clevertap.com"),
+        ({"region": "us1"}, "https://us1.api.clevertap.com"),
         ({"base_url": "http://localhost/"}, "http://localhost"),
         ({"base_url": "https://new9.api.clevertap.com/"}, "https://new9.api.clevertap.com"),
     ],
@@ -59,39 +53,38 @@ def test_given_a_region_or_base_url_when_read_then_both_steps_go_to_its_host(
 
 
 @pytest.mark.parametrize(
-    ("stream", "setting", "parameter"),
+    ("stream", "value", "sent"),
     [
-        ("profiles", "include_event_summary", "events"),
-        ("events", "include_app_fields", "app"),
-        ("events", "include_profile_properties", "profile"),
+        ("profiles", False, "app=true&events=false&profile=true"),
+        ("events", False, "app=false&events=false&profile=false"),
+        ("events", None, "app=true&events=false&profile=true"),
     ],
 )
-@pytest.mark.parametrize(("value", "sent"), [(None, "true"), (True, "true"), (False, "false")])
-def test_given_a_switch_when_creating_then_the_fields_are_asked_for_or_not(
-    clevertap: CleverTap, stream: str, setting: str, parameter: str, value: bool | None, sent: str
+def test_given_switches_when_creating_then_the_fields_are_asked_for_or_not(
+    clevertap: CleverTap, stream: str, value: bool | None, sent: str
 ) -> None:
-    clevertap.read(stream, config(**DAY, **{setting: value}), [empty()])
+    switches = dict.fromkeys(("include_event_summary", "include_app_fields", "include_profile_properties"), value)
 
-    assert clevertap.request_history[0].qs[parameter] == [sent]
+    clevertap.read(stream, config(**DAY, **switches), [empty()])
+
+    assert clevertap.request_history[0].url == f"{HOST}/1/{stream}.json?batch_size=4991&{sent}"
 
 
+@freezegun.freeze_time("2026-02-10T10:30:00Z", tick=True)
 @pytest.mark.parametrize(
-    ("now", "zone", "end_date", "sent"),
+    ("zone", "end_date", "sent"),
     [
-        ("2026-02-10T23:30:00", None, None, 20260210),
-        ("2026-02-10T23:30:00", "", None, 20260210),
-        ("2026-02-10T23:30:00", "Asia/Kolkata", None, 20260211),
-        ("2026-02-10T02:30:00", "America/New_York", None, 20260209),
-        ("2026-02-10T10:30:00", "Pacific/Kiritimati", None, 20260211),
-        ("2026-02-10T23:30:00", "UTC", 20260209, 20260209),
-        ("2026-02-10T23:30:00", "UTC", 20991231, 20260210),
+        (None, None, 20260210),
+        ("Pacific/Kiritimati", None, 20260211),
+        ("Pacific/Pago_Pago", None, 20260209),
+        ("UTC", 20260209, 20260209),
+        ("UTC", 20991231, 20260210),
     ],
 )
 def test_given_a_time_zone_when_creating_then_the_range_ends_at_its_today_or_before(
-    clevertap: CleverTap, now: str, zone: str | None, end_date: int | None, sent: int
+    clevertap: CleverTap, zone: str | None, end_date: int | None, sent: int
 ) -> None:
-    with freezegun.freeze_time(datetime.fromisoformat(now).replace(tzinfo=timezone.utc), tick=True):
-        output = clevertap.read_profiles(config(timezone=zone, end_date=end_date), [empty()])
+    output = clevertap.read_profiles(config(timezone=zone, end_date=end_date), [empty()])
 
     assert not output.errors
     assert clevertap.bodies == [{"event_name": "App Launched", "from": 20220101, "to": sent}]
@@ -99,12 +92,12 @@ def test_given_a_time_zone_when_creating_then_the_range_ends_at_its_today_or_bef
 
 def test_given_what_the_forms_send_for_empty_fields_when_read_then_they_are_absent(clevertap: CleverTap) -> None:
     numbers = ("end_date", "lookback_days", "slice_days", "max_wait_minutes")
-    sent = {**config(), **dict.fromkeys(numbers), "pii_mode": "", "timezone": "", "pii_fields": []}
+    texts = ("pii_mode", "timezone", "region", "event_filters", "profile_filters")
+    sent = {**config(), **dict.fromkeys(numbers), **dict.fromkeys(texts, ""), "pii_fields": []}
 
     with freezegun.freeze_time("2026-02-10", tick=True):
-        output = clevertap.read_profiles(sent, [page(profile(1))])
+        output = clevertap.read_profiles(sent, [page(profile(1))], host="https://api.clevertap.com")
 
-    assert not output.errors
     assert len(output.records) == 1
     assert clevertap.bodies[0]["to"] == 20260210
 
@@ -118,71 +111,54 @@ def test_given_whole_floats_when_used_then_they_are_integers(clevertap: CleverTa
     assert clevertap.windows() == [(20221101, 20221115), (20221116, 20221130)]
 
 
-@pytest.mark.parametrize("command", ["check", "read"])
 def test_given_settings_that_do_not_exist_when_used_then_a_warning_names_them_and_the_nearest(
-    command: str, caplog: pytest.LogCaptureFixture, capsys: pytest.CaptureFixture[str], tmp_path: Path
+    caplog: pytest.LogCaptureFixture, capsys: pytest.CaptureFixture[str], tmp_path: Path
 ) -> None:
     (tmp_path / "config.json").write_text(json.dumps(config(piimode="drop", end_dat=20220101, start_date="2026-01-01")))
-    (tmp_path / "catalog.json").write_text(json.dumps({"streams": []}))
-    args = [command, "--config", str(tmp_path / "config.json")]
-    args += ["--catalog", str(tmp_path / "catalog.json")] if command == "read" else []
+    args = ["check", "--config", str(tmp_path / "config.json")]
     entrypoint = Entrypoint(create_source(args), print)
 
-    with suppress(AirbyteTracedException):  # of read
-        print(*entrypoint.run(entrypoint.parse_args(args)))
+    print(*entrypoint.run(entrypoint.parse_args(args)))
 
     printed = capsys.readouterr().out + caplog.text
     assert "There is no setting end_dat: it has no effect. Is it end_date?" in printed
     assert "There is no setting piimode: it has no effect. Is it pii_mode?" in printed
-    assert command == "read" or "Config validation error: start_date: '2026-01-01' is not of type 'integer'" in printed
+    assert "Config validation error: start_date: '2026-01-01' is not of type 'integer'" in printed
 
 
 # What the spec refuses, in the words of the CDK.
 REFUSED_BY_SPEC: list[Json] = [
     *({"account_id": value} for value in ("", 12, "ABC ", None)),
     {"passcode": None},
-    *({"region": value} for value in ("mars1", "IN1", 7)),
+    {"region": "mars1"},
     *({"event_name": value} for value in ("", 2024, None)),
-    *({"start_date": value} for value in ("2022-01-01", "20220101", 2022, True, 20220101.5, None)),
     {"end_date": "tomorrow"},
-    *({"timezone": value} for value in (5, "../etc/passwd", "Mars Olympus")),
-    *({name: "Charged"} for name in ("additional_event_names", "profile_event_names", "pii_fields")),
+    *({"start_date": value} for value in ("20220101", 2022, 20220101.5, None)),
+    {"timezone": "../etc/passwd"},
+    *({f"{name}_event_names": "Charged"} for name in ("additional", "profile", "excluded", "counted")),
     {"additional_event_names": ["Charged", 2024]},
-    {"excluded_event_names": {"a": 1}},
-    *({name: "yes"} for name in ("all_events", "include_event_summary", "include_app_fields")),
-    {"include_profile_properties": 0},
-    *({"slice_days": value} for value in (0, 1, 1.5, "7", True, 10**9)),
-    *({"lookback_days": value} for value in (0, -1, 0.5, "2", False, 10**9)),
-    *({"max_wait_minutes": value} for value in (0, "long", True)),
-    {"profile_filters": {"advanced_query": {}}},
+    *({f"include_{name}": "yes"} for name in ("event_summary", "app_fields", "profile_properties")),
+    {"all_events": "yes"},
+    *({"slice_days": value} for value in (1, 1.5, 10**9)),
+    *({"lookback_days": value} for value in (0, 10**9)),
+    {"max_wait_minutes": 0},
     {"pii_mode": "mask"},
-    *({"pii_mode": "hash", "pii_salt": value} for value in (7,)),
-    *({"pii_fields": [value]} for value in ("", "object_id", "profile_id")),
-    *(
-        {"base_url": url}
-        for url in (
-            "https://evil.com", "http://api.clevertap.com", "https://api.clevertap.com.evil.com",
-            "https://evilapi.clevertap.com", "https://api.clevertap.com@evil.com", "http://127.0.0.1@evil.com",
-            "https://in1.api.clevertap.com/evil", "https://api.clevertap.com:8443", "http://127.0.0.2",
-            "ftp://localhost", "https://api\u3002clevertap.com", "http://127.0.0.1:80\nx", "https://api.clevertap.com\n",
-        )
-    ),
-]  # fmt: skip
-BAD_FILTERS = ("{", "[]", "null", "1", "'", '{"event_name": "Charged"}', '{"groups": {}}', '{"event_propertys": []}')
+    {"pii_fields": ["object_id"]},
+    *({"base_url": url} for url in ("https://evil.com", "http://api.clevertap.com", "http://127.0.0.1:80\nx")),
+    *({"base_url": f"https://{host}"} for host in ("api.clevertap.com.evil.com", "evilapi.clevertap.com")),
+    {"base_url": "https://api.clevertap.com@evil.com"},
+]
+TWO = "start_date and end_date must be dates (YYYYMMDD, like 20220101); timezone is unknown"
 BAD: list[tuple[str, Json]] = [
-    *(
-        ("passcode must be ASCII", {"passcode": bad})
-        for bad in ("", "line\nbreak-Sesame", "\u00dcmlaut-Sesame", " Sesame")
-    ),
+    *(("passcode must be ASCII", {"passcode": bad}) for bad in ("", "break\n-Sesame", "\u00dc-Sesame", " Sesame")),
     *(("start_date and end_date must be dates", {"start_date": day}) for day in (20220230, 20220011)),
+    ("start_date and end_date must be dates", {"end_date": 20221301}),
     ("start_date must not be after end_date or after today", {"start_date": 20260213}),
     ("start_date must not be after end_date or after today", {"start_date": 99990101, "end_date": None}),
-    ("start_date must not be after end_date or after today", {"start_date": 99990101, "end_date": 99990102}),
-    ("start_date and end_date must be dates", {"end_date": 20221301}),
-    ("timezone is unknown", {"timezone": "Mars/Olympus"}),
-    *(("profile_filters and event_filters", {"profile_filters": filters}) for filters in BAD_FILTERS),
-    *(("profile_filters and event_filters", {"event_filters": filters}) for filters in BAD_FILTERS),
-    *(("pii_mode hash requires pii_salt", {"pii_mode": "hash", "pii_salt": salt}) for salt in (None, "")),
+    (TWO, {"timezone": "Mars/Olympus", "start_date": 20221301}),
+    *(("profile_filters and event_filters", {"profile_filters": bad}) for bad in ("{", "[]", "null", '{"groups": {}}')),
+    ("profile_filters and event_filters", {"event_filters": '{"event_name": "Charged"}'}),
+    ("pii_mode hash requires pii_salt", {"pii_mode": "hash"}),
 ]
 
 
@@ -212,21 +188,8 @@ def test_given_a_bad_setting_when_used_then_a_config_error_names_it_before_any_r
     status = source.check(source.logger, {})
     assert status.status == Status.FAILED
     assert f"Configuration: {words}" in str(status.message)
-    with pytest.raises(AirbyteTracedException, match=f"Configuration: {words}"):
+    with pytest.raises(AirbyteTracedException, match=re.escape(f"Configuration: {words}")):
         source.discover(source.logger, {})
-
-
-@pytest.mark.parametrize("text", ["", "{}", '{"event_properties": []}', ' {"advanced_query":{}} '])
-def test_given_no_filter_or_an_empty_one_when_read_then_it_is_accepted(clevertap: CleverTap, text: str) -> None:
-    for stream in ("events", "profiles"):
-        assert not clevertap.read(stream, config(event_filters=text, profile_filters=text), [empty()]).errors
-
-
-def test_given_two_bad_settings_when_used_then_both_are_named(clevertap: CleverTap) -> None:
-    output = clevertap.read_profiles(config(timezone="Mars/Olympus", start_date=20221301), [empty()])
-
-    assert "timezone is unknown" in output.error[1]
-    assert "start_date and end_date must be dates" in output.error[1]
 
 
 def test_given_the_hidden_check_setting_in_a_configuration_when_read_then_it_reads_all(clevertap: CleverTap) -> None:
@@ -236,45 +199,19 @@ def test_given_the_hidden_check_setting_in_a_configuration_when_read_then_it_rea
 
 
 @pytest.mark.parametrize(
-    ("response", "words"),
-    [
-        (created(), None),
-        (fail("Invalid Credentials", 401, 401), "credentials or region"),
-        (fail("Request still in progress", 2), "still preparing"),
-    ],
-)
-def test_given_an_account_when_checked_then_the_response_to_the_post_decides(
-    clevertap: CleverTap, response: Json, words: str | None
-) -> None:
-    clevertap.post(requests_mock.ANY, [response])
-    clevertap.get(requests_mock.ANY, [empty()])
-    source = SourceClevertap(config=config(), catalog=None, state=None)
-
-    status = source.check(source.logger, {})
-
-    assert status.status == (Status.FAILED if words else Status.SUCCEEDED)
-    assert (words or "") in (status.message or "")
-
-
-@pytest.mark.parametrize(
     ("name", "value", "words"),
     [
         ("REQUESTS_CA_BUNDLE", "/no/such/file.pem", "The file /no/such/file.pem"),
-        ("CURL_CA_BUNDLE", "/no/such/file.pem", "(CURL_CA_BUNDLE) does not exist"),
+        ("CURL_CA_BUNDLE", "/no/such/file.pem", "[(]CURL_CA_BUNDLE[)] does not exist"),
         ("https_proxy", "ftp://proxy:3128", "HTTPS_PROXY has the scheme ftp"),
-        ("https_proxy", "http://user:secret@proxy:3128", ""),
-        ("https_proxy", "proxy:3128", ""),
     ],
 )
 def test_given_a_variable_that_cannot_be_used_when_started_then_it_is_named(
     monkeypatch: pytest.MonkeyPatch, name: str, value: str, words: str
 ) -> None:
-    monkeypatch.setenv(name, value)
-    message = ""
-    try:
-        check_environment()
-    except AirbyteTracedException as error:
-        message = str(error.message)
+    monkeypatch.setenv("http_proxy", "proxy:3128")
+    check_environment()
 
-    assert bool(message) == bool(words)
-    assert words in message
+    monkeypatch.setenv(name, value)
+    with pytest.raises(AirbyteTracedException, match=words):
+        check_environment()

@@ -24,10 +24,7 @@ def test_given_pages_when_read_then_a_short_one_is_not_the_end(clevertap: Clever
         (fail("Content blocks are not enabled on this account", 403, 403), "The feature is not enabled"),
         (fail("Catalog feature is not enabled for this account.", 401, 401), "Leave the stream out"),
         (fail("Invalid Credentials", 401, 401), "credentials or region (Invalid Credentials)"),
-        (
-            fail("Your IP is not in the allow list", 403, 403),
-            "credentials or region (Your IP is not in the allow list)",
-        ),
+        (fail("Your IP is not allowed", 403, 403), "credentials or region (Your IP is not allowed)"),
         ({"status_code": 403, "json": {"message": "Not in your plan"}}, "credentials or region (Not in your plan)"),
         ({"status_code": 403, "text": "<html>Forbidden</html>"}, "credentials or region (403)"),
     ],

@@ -1,22 +1,18 @@
 """What the streams of one response a slice have in common: requests, complete responses, failures, columns."""
 
 import json
-from typing import Any
 
 import freezegun
 import pytest
 
 from unit_tests.conftest import CleverTap
-from unit_tests.mock_server.config import ACCOUNT_ID, PASSCODE, Json
-from unit_tests.mock_server.response_builder import Response, fail, redirect
+from unit_tests.mock_server.config import ACCOUNT_ID, PASSCODE
+from unit_tests.mock_server.response_builder import Response, fail
 from unit_tests.mock_server.streams import (
     REQUESTS,
     RESPONSES,
     STREAMS,
     TODAY,
-    blocks,
-    campaigns,
-    partial,
     responses_of,
     settings,
 )
@@ -45,10 +41,9 @@ def test_given_passing_faults_when_read_then_its_records_come_once(clevertap: Cl
 
 
 INCOMPLETE: list[Response] = [
-    *({"text": text} for text in ("", "<html>Sign in</html>", "[]", "{}")),
+    {"text": "<html>Sign in</html>"},
     {"json": {"status": "partial"}},
     {"json": {"status": "success", "error": "This has not been completed"}},
-    {"status_code": 202},
     {"json": {"records": []}},
 ]
 
@@ -76,93 +71,5 @@ def test_given_what_is_no_complete_response_when_read_then_it_fails_as_transient
     kind, message = output.error
     assert kind == "transient_error", message
     assert message.startswith("Stream campaigns" if "campaign" in stream else f"Stream {stream}")
+    assert "Gave up after 1 minutes" in message
     assert output.records == []
-
-
-@pytest.mark.parametrize(
-    ("stream", "before"),
-    [
-        *((stream, []) for stream in (*STREAMS, "campaign_reports")),
-        ("campaign_reports", [campaigns(10)]),
-        ("daily_event_counts", [partial()]),
-        ("content_blocks", responses_of("content_blocks")[:1]),
-    ],
-)
-def test_given_a_redirect_when_read_then_its_target_is_not_asked(
-    clevertap: CleverTap, stream: str, before: list[Response]
-) -> None:
-    output = clevertap.read_in_turn(stream, [*before, redirect()], settings(max_wait_minutes=1))
-
-    assert {request.hostname for request in clevertap.request_history} == {"in1.api.clevertap.com"}
-    assert output.error[0] == "transient_error"
-    assert "redirected" in output.error[1]
-
-
-@pytest.mark.parametrize("encoding", ["utf-8-sig", "utf-16", "utf-32"])
-def test_given_an_encoding_that_the_stock_decoder_cannot_read_when_read_then_the_records_come(
-    clevertap: CleverTap, encoding: str
-) -> None:
-    content, records = RESPONSES["event_schema"]
-
-    output = clevertap.read_in_turn("event_schema", [{"content": json.dumps(content).encode(encoding)}], settings())
-
-    assert output.records == records
-
-
-@pytest.mark.parametrize("stream", ["message_reports", "campaigns"])
-def test_given_a_window_with_nothing_in_it_when_read_then_it_is_empty(clevertap: CleverTap, stream: str) -> None:
-    output = clevertap.read_in_turn(stream, [{"json": {"status": "success"}}], settings())
-
-    assert not output.errors
-    assert output.records == []
-
-
-@pytest.mark.parametrize("stream", [*STREAMS, "campaign_reports"])
-def test_given_a_bad_setting_when_any_stream_is_read_then_no_request_is_sent(clevertap: CleverTap, stream: str) -> None:
-    output = clevertap.read_in_turn(stream, [{"json": {}}], settings(start_date=20220230))
-
-    assert output.error[0] == "config_error"
-    assert "start_date and end_date must be dates" in output.error[1]
-    assert clevertap.request_history == []
-
-
-# ------------------------------------------------------------------ columns
-
-
-@pytest.mark.parametrize("stream", ["event_schema", "user_properties", "content_blocks", "category_groups"])
-def test_given_keys_that_nobody_documents_when_read_then_they_are_details(clevertap: CleverTap, stream: str) -> None:
-    content = json.loads(json.dumps(RESPONSES[stream][0]))
-    (record,) = next(value for value in content.values() if isinstance(value, list))
-    record.pop("x y", None)
-    record["new one"] = {"a": [1]}
-
-    output = clevertap.read_in_turn(stream, [{"json": content}, *responses_of(stream)[1:]], settings())
-
-    assert output.records[0]["details"] == {"new one": {"a": [1]}}
-    assert "new one" not in output.records[0]
-
-
-MESSAGE: Json = {"message id": 7, "labels": "x", "device": ["ios"]}
-
-
-@pytest.mark.parametrize(
-    ("stream", "responses", "expected"),
-    [
-        (
-            "message_reports",
-            [{"json": {"status": "success", "messages": [MESSAGE, {**MESSAGE, "message id": "7"}]}}],
-            {"message_id": "7", "labels": ["x"], "device": ["ios"]},
-        ),
-        (
-            "content_blocks",
-            [blocks({"id": 1, "createdAt": 1706768988965}, {"id": 2, "createdAt": "1706768988965"}), blocks()],
-            {"createdAt": "1706768988965"},
-        ),
-    ],
-)
-def test_given_values_of_two_types_when_read_then_a_column_has_one(
-    clevertap: CleverTap, stream: str, responses: list[Response], expected: dict[str, Any]
-) -> None:
-    records = clevertap.read_in_turn(stream, responses, settings()).records
-
-    assert [{name: record[name] for name in expected} for record in records] == [expected] * 2

@@ -26,11 +26,6 @@ def fail(error: str, code: Any, http: int = 200) -> Response:
     return {"status_code": http, "json": {"status": "fail", "error": error, "code": code}}
 
 
-def redirect(http: int = 302) -> Response:
-    """To another host, as a proxy or a sign-in page sends it."""
-    return {"status_code": http, "headers": {"Location": "https://portal.example/"}}
-
-
 def profile(number: int, **fields: Any) -> Json:
     return {"objectId": f"id-{number}", "profileData": {"n": number}, **fields}
 

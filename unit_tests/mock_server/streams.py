@@ -14,11 +14,11 @@ WINDOW = {"from": 20220101, "to": 20220110}
 # For each stream what one response holds, and the records that must come of it.
 RESPONSES: dict[str, tuple[Json, list[Json]]] = {
     "event_schema": ({"events": [{"name": "A", "x y": {"z": 1}}]}, [{"name": "A", "details": {"x y": {"z": 1}}}]),
-    "user_properties": ({"userProperties": [{"name": "P"}]}, [{"name": "P"}]),
+    "user_properties": ({"userProperties": [{"name": "P", "new": [1]}]}, [{"name": "P", "details": {"new": [1]}}]),
     "message_reports": (
-        {"status": "success", "total_results": 1, "messages": [{"message id": 7, "start_date": START, "sent": 82}]},
+        {"status": "success", "messages": [{"message id": 7, "start_date": START, "labels": "x", "device": ["ios"]}]},
         [
-            {"message_id": "7", "start_date": START, "sent": 82}
+            {"message_id": "7", "start_date": START, "labels": ["x"], "device": ["ios"]}
             | {"date": "2022-01-05", "start_time": "2022-01-05T10:30:00Z"}
         ],
     ),
@@ -26,8 +26,11 @@ RESPONSES: dict[str, tuple[Json, list[Json]]] = {
         {"status": "success", "targets": [{"id": 2**40, "status": "completed"}]},
         [{"id": str(2**40), "status": "completed", "synced_on": TODAY}],
     ),
-    "content_blocks": ({"contentBlocks": [BLOCK], "total": 1}, [BLOCK]),
-    "category_groups": ({"status": "success", "list": [{"key": 1}]}, [{"key": 1}]),
+    "content_blocks": (
+        {"contentBlocks": [{**BLOCK, "createdAt": 1706768988965, "new": [1]}], "total": 1},
+        [{**BLOCK, "createdAt": "1706768988965", "details": {"new": [1]}}],
+    ),
+    "category_groups": ({"status": "success", "list": [{"key": 1, "x": {}}]}, [{"key": 1, "details": {"x": {}}}]),
     "daily_event_counts": (
         {"status": "success", "daily": {"20220102": 5, "20220101": 0}},
         [
