@@ -27,8 +27,9 @@ class Destination:
     kept: dict[str, dict[Any, tuple[str, Json]]] = field(default_factory=lambda: {stream: {} for stream in KEYS})
     newest: dict[str, dict[Any, tuple[str, Json]]] = field(default_factory=lambda: {stream: {} for stream in KEYS})
     state: dict[str, Json] = field(default_factory=dict)
-    # The machine's clock went back: so do the cursors of profiles and campaigns, which are its today.
-    wrong_clock: bool = False
+    # By the machine's clock or the time zone: so do the cursors of profiles and campaigns, which are today.
+    today_went_back: bool = False
+    today: int = 0
     wrong_zone: bool = False  # of a sync: its event_times stay
     modes: set[str] = field(default_factory=set)  # of personal data, so far
 
@@ -45,7 +46,7 @@ class Destination:
 
     def rows(self, stream: str, account: str = "") -> list[Json]:
         """The records of a table that are of an account; those that were read last, if cursors may have gone back."""
-        tables = self.newest if self.wrong_clock else self.kept
+        tables = self.newest if self.today_went_back else self.kept
         return [record for of, record in tables[stream].values() if of == account]
 
     def stale(self) -> Iterator[tuple[str, str]]:

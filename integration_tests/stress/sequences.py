@@ -352,7 +352,9 @@ def _step(
     seen = before + timedelta(hours=min(step.ahead, 0))  # a clock that is behind ends the range sooner
     last = min(_day(seen, account.timezone), _day(seen, config["timezone"]))
 
-    destination.wrong_clock |= step.ahead != 0
+    today = _day(before, config["timezone"])
+    destination.today_went_back |= step.ahead != 0 or today < destination.today
+    destination.today = max(today, destination.today)
     destination.wrong_zone |= config["timezone"] != account.timezone
     destination.modes.add(step.pii)
     found.tried.update(syncs=1, failed=bool(output.exit_code), records=len(output.records))
@@ -379,7 +381,7 @@ def _step(
         destination.take(output, output.committed, account.account_id)
         return
     destination.take(output, len(output.records), account.account_id)
-    if not destination.wrong_clock:
+    if not destination.today_went_back:
         yield from destination.stale()
     if not step.faults:
         yield from _duplicates(output)
