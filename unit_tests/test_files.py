@@ -74,7 +74,7 @@ def test_files_stay_within_the_limits_of_the_design() -> None:
         if isinstance(node, ast.FunctionDef):
             assert (node.end_lineno or 0) - node.lineno < 35, node.name
     for file in (ROOT / "source_clevertap").rglob("*.py"):
-        assert "setattr(" not in file.read_text(), file  # nothing is replaced at run time
+        assert not re.search(r"setattr\(|(components|COMPONENTS_MODULE\])[.]\w+ = ", file.read_text()), file
 
 
 def test_components_keep_nothing_outside_their_instances(components: types.ModuleType) -> None:
@@ -88,16 +88,6 @@ def test_no_private_attribute_of_a_library_is_used() -> None:
     private = set(re.findall("(?<!self)[.](_(?!_)[a-z]+)", COMPONENTS_TEXT))
 
     assert private == {"_content"}  # of a response: its body, which is let go of once it is decoded
-
-
-def test_every_message_of_a_response_is_in_the_troubleshooting_word_for_word() -> None:
-    document = (ROOT / "docs/clevertap.md").read_text()
-    filters = MANIFEST["definitions"]["error_handler"]["response_filters"]
-    messages = [each["error_message"] for each in filters if "error_message" in each]
-
-    pieces = [piece.strip(" .:()") for message in messages for piece in re.split("{{.*?}}", message)]
-    assert [piece for piece in pieces if piece not in document] == []
-    assert len(pieces) > 15
 
 
 def test_the_documents_name_every_setting_and_every_stream() -> None:

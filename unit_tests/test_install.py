@@ -38,3 +38,18 @@ def test_given_a_command_that_fails_when_it_ends_then_one_line_has_its_error() -
         SystemExit, match=r"^The installation failed: ERROR: No x[.] When this is mended, try again[.]$"
     ):
         runpy.run_path(FILE)["call"](command)
+
+
+@pytest.mark.parametrize(
+    ("happens", "words"), [(KeyboardInterrupt(), "^\nInterrupted"), (OSError(28, "full"), "full[.]")]
+)
+def test_given_an_interruption_or_a_full_disk_when_installing_then_it_ends_in_one_line(
+    monkeypatch: pytest.MonkeyPatch, happens: BaseException, words: str
+) -> None:
+    def chdir(_: object) -> None:
+        raise happens
+
+    monkeypatch.setattr("os.chdir", chdir)
+    monkeypatch.setattr("sys.argv", ["install.py", "sync"])
+    with pytest.raises(SystemExit, match=words):
+        runpy.run_path(FILE, run_name="__main__")
