@@ -15,7 +15,7 @@ ROOT = Path(__file__).resolve().parent.parent
 PYTEST = ["-m", "pytest", "-n", "2"]
 SUITES = ("lint", "unit", "integration")
 CDKS = ("old-cdk", "cloud-cdk", "python313")  # CI runs them, too
-SLOW = ("integration", "old-cdk")  # those with longer tests
+SLOW = ("integration",)  # those with longer tests
 FOLDERS = {"old-cdk": ".venv-old-cdk", "cloud-cdk": ".venv-cloud-cdk", "python313": ".venv-313"}
 OLD_CDKS = ("old-cdk", "cloud-cdk")  # 7.10.0 and 7.23.8
 # The environments of older CDKs do not have the packages of these.
