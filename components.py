@@ -371,7 +371,7 @@ class PersonalDataTransformation(cdk.RecordTransformation):
         if self._fields & {"identity", "email", "phone"}:
             self._fields.add("all_identities")
 
-    def transform(self, record: Json, *_: Any, **__: Any) -> None:
+    def transform(self, record: Json, config: Any = None, stream_state: Any = None, stream_slice: Any = None) -> None:
         if self._mode != "keep":
             self._hide(record)
 
@@ -457,7 +457,7 @@ class EventTransformation(cdk.RecordTransformation):
         self._distances: list[float] = []  # seconds from session start to event, for the first events
         self._export = threading.local()  # its slice, and the digests seen, by their first two bytes
 
-    def transform(self, record: Json, *_: Any, stream_slice: Any = None, **__: Any) -> None:
+    def transform(self, record: Json, config: Any = None, stream_state: Any = None, stream_slice: Any = None) -> None:
         profile, ts, export = record.get("profile"), record.get("ts"), self._export
         if vars(export).get("slice") is not stream_slice:
             export.slice, export.digests = stream_slice, defaultdict(partial(array, "Q"))
@@ -503,13 +503,13 @@ class ProfileTransformation(cdk.RecordTransformation):
     def __post_init__(self) -> None:
         self._through = str(last_day(self.config))
 
-    def transform(self, record: Json, *_: Any, stream_slice: Any = None, **__: Any) -> None:
+    def transform(self, record: Json, config: Any = None, stream_state: Any = None, stream_slice: Any = None) -> None:
         make_text(record)
         devices = record.get("platformInfo")
         devices = [d for d in devices if isinstance(d, dict)] if isinstance(devices, list) else []
         ids = (record.get("identity"), record.get("objectId"), *(d.get("objectId") for d in devices))
-        lasting = {name: value for name, value in record.items() if name != "events"}
-        record["profile_id"] = next((str(i) for i in ids if i), None) or f"no-id-{digest_of(lasting).hex()}"
+        lasting = (item for item in record.items() if item[0] != "events")
+        record["profile_id"] = next((str(i) for i in ids if i), None) or f"no-id-{digest_of(dict(lasting)).hex()}"
         record["event_name"] = stream_slice["event_name"]
         record["active_through"] = self._through
 
@@ -520,7 +520,7 @@ class MessageReportTransformation(cdk.RecordTransformation):
 
     config: cdk.Config
 
-    def transform(self, record: Json, *_: Any, stream_slice: Any = None, **__: Any) -> None:
+    def transform(self, record: Json, config: Any = None, stream_state: Any = None, stream_slice: Any = None) -> None:
         ts = ""
         with suppress(ValueError):
             ts = f"{datetime.strptime(str(record.get('start_date')), '%d %b, %Y %H:%M:%S'):%Y%m%d%H%M%S}"

@@ -26,7 +26,7 @@ IN_QUEUE = 16  # batches; the CDK's queue would hold 10,000, which is 10 GB
 class Batch:
     """The lines to print for some records, and their number. The class itself is its key in a record."""
 
-    lines: bytes
+    lines: bytearray
     count: int
 
 
@@ -74,8 +74,8 @@ class BatchPartition(Partition):
 
     def read(self) -> Iterator[Record]:
         """Yields batches. If the partition fails, yields the records before the error first."""
-        lines: list[bytes] = []
-        size, started, highest, failure, last = 0, 0, "", None, None
+        head = b'{"type":"RECORD","record":{"stream":%b,"data":' % orjson.dumps(self.stream_name())
+        lines, count, started, highest, failure, last = bytearray(), 0, 0, "", None, None
         try:
             for last in self._partition.read():
                 data = last.data
@@ -87,26 +87,23 @@ class BatchPartition(Partition):
                     line = json.dumps(data).encode()
                 highest = max(highest, data.get(self._cursor_field) or "")
                 now = time.time_ns()
-                started = started if lines else now
-                lines.append(line)
-                size += len(line)
-                if size >= BYTES or now - started >= NANOSECONDS:
-                    yield self._batch(lines, highest, last)
-                    lines, size, highest = [], 0, ""
+                if not count:
+                    started, tail = now, b',"emitted_at":%d}}\n' % (now // 1_000_000)
+                lines += head + line + tail
+                count += 1
+                if len(lines) >= BYTES or now - started >= NANOSECONDS:
+                    yield self._batch(lines, count, highest, last)
+                    lines, count, highest = bytearray(), 0, ""
         except Exception as error:
             failure = error
-        if lines and last:
-            yield self._batch(lines, highest, last)
+        if count and last:
+            yield self._batch(lines, count, highest, last)
         if failure:
             raise failure
 
-    def _batch(self, lines: list[bytes], highest: str, last: Record) -> Record:
-        head = b'{"type":"RECORD","record":{"stream":%b,"data":' % orjson.dumps(self.stream_name())
-        tail = b',"emitted_at":%d}}\n' % (time.time_ns() // 1_000_000)
+    def _batch(self, lines: bytearray, count: int, highest: str, last: Record) -> Record:
         self._room.take()
-        data: dict[Any, Any] = {Batch: Batch(head + (tail + head).join(lines) + tail, len(lines))}
-        if self._cursor_field and highest:
-            data[self._cursor_field] = highest
+        data: dict[Any, Any] = {Batch: Batch(lines, count)} | ({self._cursor_field: highest} if highest else {})
         return Record(data, last.stream_name, last.associated_slice)
 
     def to_slice(self) -> Mapping[str, Any] | None:

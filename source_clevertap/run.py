@@ -108,7 +108,7 @@ def create_source(args: list[str]) -> SourceClevertap:
 class Entrypoint(AirbyteEntrypoint):
     """The CDK's entry point with support for batches, whose lines it passes to `write`."""
 
-    def __init__(self, source: SourceClevertap, write: Callable[[bytes], Any]) -> None:
+    def __init__(self, source: SourceClevertap, write: Callable[[bytearray], Any]) -> None:
         super().__init__(source)
         self._write, self._room = write, source.room
         # "Read 3 records" in the CDK's log counts batches. States hold the numbers.
@@ -145,7 +145,7 @@ class Entrypoint(AirbyteEntrypoint):
         return AirbyteEntrypoint.handle_record_counts(message, stream_message_count)
 
 
-def print_lines(lines: bytes) -> None:
+def print_lines(lines: bytes | bytearray) -> None:
     """Prints lines after the content of the CDK's buffer, which contains its logs."""
     with PRINT_BUFFER.lock:
         PRINT_BUFFER.flush()
