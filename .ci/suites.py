@@ -19,7 +19,7 @@ SLOW = ("integration",)  # those with longer tests
 FOLDERS = {"old-cdk": ".venv-old-cdk", "cloud-cdk": ".venv-cloud-cdk", "python313": ".venv-313"}
 OLD_CDKS = ("old-cdk", "cloud-cdk")  # 7.10.0 and 7.23.8
 # The environments of older CDKs do not have the packages of these.
-NOT_ON_OLD_CDK = [f"--ignore=integration_tests/test_{name}.py" for name in ("machine", "stress", "sync")]
+NOT_ON_OLD_CDK = [f"--ignore=integration_tests/test_{name}.py" for name in ("machine", "sync")]
 
 
 def commands(suite: str, tests: str) -> list[list[str]]:

@@ -3,11 +3,14 @@
 from concurrent.futures import ProcessPoolExecutor
 from multiprocessing import get_context
 
+import pytest
+
 from integration_tests.stress.corrupted_responses import corrupted_responses
 from integration_tests.stress.mutations import mutation
 from integration_tests.stress.sequences import BATCH, syncs
 
 
+@pytest.mark.cdk
 def test_given_sequences_of_syncs_when_they_end_then_nothing_is_lost() -> None:
     row = syncs(BATCH, "1/0") + syncs(BATCH, "1/10")
 
