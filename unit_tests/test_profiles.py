@@ -15,7 +15,9 @@ URL = f"{HOST}/1/profiles.json"
 
 
 def test_given_an_export_when_read_then_it_is_created_by_post_and_paged_by_get(clevertap: CleverTap) -> None:
-    output = clevertap.read_profiles(config(), [page(profile(1), next_cursor="b"), page(profile(2))])
+    of_events = config(additional_event_names=["Viewed"], all_events=True)  # only profile_event_names is its own
+
+    output = clevertap.read_profiles(of_events, [page(profile(1), next_cursor="b"), page(profile(2))])
 
     post, first, second = clevertap.request_history
     assert (post.method, post.url) == ("POST", f"{URL}?batch_size=4991&app=true&events=true&profile=true")
