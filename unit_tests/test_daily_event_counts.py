@@ -57,9 +57,3 @@ def test_given_events_to_count_when_counted_then_those_that_exports_refuse_are_i
     again = settings(all_events=all_events, end_date=20220112, **names)
     clevertap.read(stream, again, [empty()], schema=[known], state=output.states[-1])
     assert {(body["from"], body["to"]) for body in clevertap.bodies} == {(20220108, 20220112)}
-
-
-def test_given_events_to_count_when_events_are_read_then_they_are_not_exported(clevertap: CleverTap) -> None:
-    clevertap.read_events(settings(counted_event_names=["Notification Sent"]), [empty()])
-
-    assert [body["event_name"] for body in clevertap.bodies] == ["App Launched"]

@@ -194,7 +194,8 @@ def posts_for(responses: dict[str, Json]) -> list[Json]:
 def test_given_additional_names_when_read_then_each_is_read_once(clevertap: CleverTap) -> None:
     typed = ["Charged", "2024", "None", 'it\'s "{{ 1 }}"', "Charged", "App Launched"]
 
-    output = clevertap.read_events(config(**DAY, additional_event_names=typed), [page(event())])
+    settings = config(**DAY, additional_event_names=typed, counted_event_names=["Notification Sent"])
+    output = clevertap.read_events(settings, [page(event())])
 
     assert names(output) == sorted({*typed, "App Launched"})
 

@@ -109,10 +109,9 @@ def test_given_profiles_without_any_id_when_read_then_each_has_a_key_of_its_own_
     assert keys(1, 2, count=1) == keys(2, 1, count=5)[::-1]
 
 
-@pytest.mark.parametrize("cursors", [["first%2Fcursor%3D%3D"], ["b", "c", "b"], ["b", "b"]])
-def test_given_a_cursor_that_comes_again_when_paging_then_the_read_fails(
-    clevertap: CleverTap, cursors: list[str]
-) -> None:
+def test_given_a_cursor_that_comes_again_when_paging_then_the_read_fails(clevertap: CleverTap) -> None:
+    cursors = ["b", "c", "first%2Fcursor%3D%3D"]  # the last is that of the POST
+
     output = clevertap.read_profiles(config(), [page(profile(1), next_cursor=cursor) for cursor in cursors])
 
     assert output.error[0] == "system_error"
