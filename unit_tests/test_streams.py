@@ -30,6 +30,7 @@ def test_given_a_response_when_read_then_its_records_come_once(clevertap: Clever
         ("daily_event_counts", {"json": {"status": "success"}}),
         ("daily_event_counts", {"json": {"daily": {"20220101": 1}}}),
         ("daily_event_counts", {"json": {"status": "success", "daily": [1]}}),
+        ("daily_event_counts", {"json": {"status": "partial", "req_id": None}}),
     ],
 )
 def test_given_what_is_no_complete_response_when_read_then_it_fails_as_transient(
