@@ -56,10 +56,8 @@ def test_given_reports_when_read_then_each_has_its_campaign_and_those_not_there_
     ("response", "kind", "words"),
     [
         (fail("Invalid campaign id", 400, 400), "system_error", "Invalid campaign id"),
-        (fail("An unknown error occurred", 500, 500), "transient_error", "internal error"),
         ({"json": {"status": "success", "result": [1]}}, "transient_error", "invalid response"),
         ({"json": {"status": "partial", "req_id": 1}}, "transient_error", "still preparing"),
-        (fail("Invalid Credentials", 401, 401), "config_error", "credentials or region"),
     ],
 )
 def test_given_a_report_that_fails_otherwise_when_read_then_it_says_so(

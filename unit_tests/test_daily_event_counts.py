@@ -6,7 +6,7 @@ import pytest
 
 from unit_tests.conftest import CleverTap
 from unit_tests.mock_server.config import HOST
-from unit_tests.mock_server.response_builder import Response, empty, fail, schema
+from unit_tests.mock_server.response_builder import Response, empty, schema
 from unit_tests.mock_server.streams import REQ_ID, RESPONSES, partial, responses_of, settings
 
 pytestmark = pytest.mark.cdk
@@ -30,16 +30,6 @@ def test_given_a_partial_count_when_read_then_it_is_asked_for_until_it_is_done(
     assert clevertap.waits == [5] * 6
 
 
-def test_given_a_count_that_expires_when_its_window_is_a_day_then_it_fails(clevertap: CleverTap) -> None:
-    responses = [partial(), fail("Invalid request id", 400, 400)]
-
-    output = clevertap.read_in_turn(STREAM, responses, settings(start_date=20220110))
-
-    kind, message = output.error
-    assert kind == "transient_error"
-    assert f"Stream {STREAM}, event 'App Launched', 2022-01-10 to 2022-01-10: The cursor expired" in message
-
-
 def test_given_years_when_days_are_counted_then_a_window_has_one_and_the_next_sync_the_lookback(
     clevertap: CleverTap,
 ) -> None:
@@ -49,14 +39,6 @@ def test_given_years_when_days_are_counted_then_a_window_has_one_and_the_next_sy
     clevertap.reset_mock()
     clevertap.read_in_turn(STREAM, [NOTHING], settings(end_date=20230115), state=first.states[-1])
     assert clevertap.windows() == [(20230103, 20230115)]
-
-
-def test_given_users_when_counted_then_unique_is_asked_for(clevertap: CleverTap) -> None:
-    output = clevertap.read_in_turn("daily_event_users", [DONE], settings())
-
-    assert output.records == [{"event_name": r["event_name"], "date": r["date"], "users": r["count"]} for r in RECORDS]
-    assert clevertap.bodies[0]["unique"] is True
-    assert clevertap.bodies[0]["groups"] == {"daily": {"trend_type": "daily"}}
 
 
 @pytest.mark.parametrize("stream", ["daily_event_counts", "daily_event_users"])
@@ -75,9 +57,3 @@ def test_given_events_to_count_when_counted_then_those_that_exports_refuse_are_i
     again = settings(all_events=all_events, end_date=20220112, **names)
     clevertap.read(stream, again, [empty()], schema=[known], state=output.states[-1])
     assert {(body["from"], body["to"]) for body in clevertap.bodies} == {(20220108, 20220112)}
-
-
-def test_given_events_to_count_when_events_are_read_then_they_are_not_exported(clevertap: CleverTap) -> None:
-    clevertap.read_events(settings(counted_event_names=["Notification Sent"]), [empty()])
-
-    assert [body["event_name"] for body in clevertap.bodies] == ["App Launched"]

@@ -5,7 +5,6 @@ import sys
 from pathlib import Path
 
 import pytest
-import requests
 
 from source_clevertap.run import SourceClevertap
 from unit_tests.conftest import CleverTap, Output
@@ -19,10 +18,7 @@ PERSONAL = {"objectId": "o1", "email": PRIVATE, "ts": PRIVATE, "event_props": {"
 RESPONSES_WITH_RECORDS: dict[str, Response] = {
     "success": page(PERSONAL),
     "fail with records": {"json": {"status": "fail", "error": "no", "code": 7, "records": [PERSONAL]}},
-    "500 with records": {"status_code": 500, "json": {"records": [PERSONAL]}},
     "half a page": {"text": f'{{"status": "success", "records": [{{"email": "{PRIVATE}"'},
-    "HTML": {"text": f"<html>{PRIVATE}</html>"},
-    "connection error": {"exc": requests.exceptions.ConnectionError},
 }
 
 

@@ -1,19 +1,17 @@
 """Which days are asked for: windows of the project's days, from the settings and the last state."""
 
 import json
-import re
 from datetime import date, datetime, timedelta
 from typing import Any
 
 import freezegun
 import pytest
-import requests_mock
 
 from source_clevertap.run import definition_file
 from unit_tests.conftest import CleverTap
 from unit_tests.mock_server.config import ACCOUNT_ID, Json, config
 from unit_tests.mock_server.response_builder import by_request, created, empty, event, fail, page
-from unit_tests.mock_server.streams import RESPONSES
+from unit_tests.mock_server.streams import responses_of
 
 pytestmark = pytest.mark.cdk
 
@@ -39,7 +37,6 @@ def days_of(windows: list[tuple[int, int]]) -> list[date]:
     [
         (20220101, 20220103, 2, [(20220101, 20220103)]),  # lookback_days and two
         (20220101, 20220131, None, [(20220101, 20220130), (20220131, 20220131)]),
-        (20240226, 20240303, 3, [(20240226, 20240228), (20240229, 20240302), (20240303, 20240303)]),
         (20231230, 20240102, 3, [(20231230, 20240101), (20240102, 20240102)]),
         (20220101, 20260212, 3650, [(20220101, 20260212)]),
     ],
@@ -51,17 +48,6 @@ def test_given_a_range_when_events_are_read_then_windows_share_no_day_and_miss_n
 
     assert not clevertap.read_events(settings, [empty()]).errors
     assert clevertap.windows() == expected
-
-
-def test_given_years_when_profiles_are_read_then_it_is_one_window_for_each_of_their_events(
-    clevertap: CleverTap,
-) -> None:
-    names = {"profile_event_names": [NAME, "Charged"], "additional_event_names": ["Viewed"]}
-
-    clevertap.read_profiles(config(**names, all_events=True), [empty()])
-
-    assert clevertap.windows() == clevertap.windows("Charged") == [(20220101, 20260212)]
-    assert clevertap.call_count == 4
 
 
 @pytest.mark.parametrize("stream", ["events", "profiles"])
@@ -86,21 +72,6 @@ def test_given_a_state_when_read_then_its_last_day_and_the_lookback_are_read_aga
     if expected and stream == "profiles":
         expected = (expected[0], 20260212)
     assert clevertap.windows()[:1] == ([expected] if expected else [])
-
-
-@freezegun.freeze_time("2026-02-10T02:30:00Z", tick=True)
-def test_given_clocks_that_run_ahead_when_read_then_the_state_is_not_after_the_projects_today(
-    clevertap: CleverTap,
-) -> None:
-    settings = config(timezone="America/New_York", end_date=None, start_date=20260201)
-
-    output = clevertap.read_events(settings, [page(event(1, ts=20991231235959))])
-    again = clevertap.read_events(settings, [empty()], state=output.states[-1])
-
-    assert not [*output.errors, *again.errors]
-    assert max(to for _, to in clevertap.windows()) == 20260209
-    for states in (output.states, again.states):
-        assert max(re.findall("20[0-9]{2}-[0-9]{2}-[0-9]{2}", json.dumps(states))) == "2026-02-09"
 
 
 @freezegun.freeze_time("2026-02-11T12:00:00", tick=True)
@@ -184,34 +155,15 @@ def test_given_start_date_moved_when_read_then_older_days_come(
     assert clevertap.windows()[0] == expected
 
 
-def test_given_start_date_moved_back_when_the_sync_fails_half_way_then_the_next_reads_all_from_there(
-    clevertap: CleverTap,
-) -> None:
-    settings = config(start_date=20211101)
-    posts = by_request(lambda body: DOWN if body["from"] > 20211201 else created(str(body)))
-    first = clevertap.read_events(config(), [empty()])
-    second = clevertap.read_events(settings, [empty()], posts=posts, state=first.states[-1])
-    assert second.errors
-    clevertap.reset_mock()
-    clevertap.read_events(settings, [empty()], state=second.states[-1])
-
-    asked = set(days_of(clevertap.windows()))
-    assert min(asked) == date(2021, 11, 1)
-    assert len(asked) == (date(2026, 2, 12) - date(2021, 11, 1)).days + 1
-
-
-@pytest.mark.parametrize("stream", ["events", "profiles", "daily_event_counts", "message_reports", "campaigns"])
+@pytest.mark.parametrize("stream", ["daily_event_counts", "message_reports", "campaigns"])
 def test_given_another_account_when_synced_then_its_history_is_read_and_so_is_that_of_the_first_again(
     clevertap: CleverTap, stream: str
 ) -> None:
-    content: Json = RESPONSES[stream][0] if stream in RESPONSES else {"records": [event()]}
-    cursor = {"cursor": "c"} if "records" in content else {}
-    clevertap.register_uri("POST", requests_mock.ANY, json={"status": "success", **content, **cursor})
-    clevertap.register_uri("GET", requests_mock.ANY, json={"status": "success", **content})
     saved = None
     for account in ("A-1", "A-2", "A-1"):
         clevertap.reset_mock()
-        output = clevertap.run(stream, config(account_id=account, end_date=20220220), saved)
+        settings = config(account_id=account, end_date=20220220)
+        output = clevertap.read_in_turn(stream, responses_of(stream), settings, state=saved)
         saved = output.states[-1]
 
         assert not output.errors
@@ -264,12 +216,10 @@ def entry(partition: Any, cursor: Any) -> Json:
     "saved",
     [
         {"date": "2026-02-11"},
-        odd(states="2026-02-11"),
         entry({"event_name": NAME, "start_date": 20220101}, {"date": "2026-02-11"}),
         entry({**PARTITION, "start_date": "x"}, {"date": "2026-02-11"}),
         entry(PARTITION, {}),
-        *(entry(PARTITION, {"date": day}) for day in ("garbage", "2026-02-30", 20260211, "9999-12-31")),
-        entry(PARTITION, {"state_type": "date-range", "slices": []}),
+        *(entry(PARTITION, {"date": day}) for day in ("2026-02-30", 20260211, "9999-12-31")),
         *(odd(parent_state={"complete": {NAME: day}}) for day in ("20260120", "2099-01-01")),
         odd(parent_state={"complete": [NAME]}),
     ],

@@ -1,57 +1,28 @@
-"""What the streams of one response a slice have in common: requests, complete responses, failures, columns."""
-
-import json
+"""What the streams of one response a slice have in common: complete responses, failures, columns."""
 
 import freezegun
 import pytest
 
 from unit_tests.conftest import CleverTap
-from unit_tests.mock_server.config import ACCOUNT_ID, PASSCODE
-from unit_tests.mock_server.response_builder import Response, fail
-from unit_tests.mock_server.streams import (
-    REQUESTS,
-    RESPONSES,
-    STREAMS,
-    TODAY,
-    responses_of,
-    settings,
-)
+from unit_tests.mock_server.response_builder import Response
+from unit_tests.mock_server.streams import RESPONSES, STREAMS, TODAY, responses_of, settings
 
 pytestmark = pytest.mark.cdk
 
 
 @freezegun.freeze_time(TODAY, tick=True)
 @pytest.mark.parametrize("stream", STREAMS)
-def test_given_passing_faults_when_read_then_its_records_come_once(clevertap: CleverTap, stream: str) -> None:
-    passing = [fail("Too many concurrent requests", 429, 429), {"status_code": 500}, {"text": "{"}]
-
-    output = clevertap.read_in_turn(stream, [*passing, *responses_of(stream)], settings())
+def test_given_a_response_when_read_then_its_records_come_once(clevertap: CleverTap, stream: str) -> None:
+    output = clevertap.read_in_turn(stream, responses_of(stream), settings())
 
     assert not output.errors
     assert output.records == RESPONSES[stream][1]
-    assert len(clevertap.waits) == len(passing)
-    assert len(clevertap.request_history) == len(passing) + len(responses_of(stream))
-    method, path, body = REQUESTS[stream]
-    for request in clevertap.request_history[:4]:
-        assert (request.method, request.url.partition(".clevertap.com")[2]) == (method, path)
-        assert (json.loads(request.text) if request.text else None) == body
-        assert request.headers["X-CleverTap-Account-Id"] == ACCOUNT_ID
-        assert request.headers["X-CleverTap-Passcode"] == PASSCODE
-        assert (request.headers.get("Content-Type") is None) == (method == "GET")
-
-
-INCOMPLETE: list[Response] = [
-    {"text": "<html>Sign in</html>"},
-    {"json": {"status": "partial"}},
-    {"json": {"status": "success", "error": "This has not been completed"}},
-    {"json": {"records": []}},
-]
+    assert len(clevertap.request_history) == len(responses_of(stream))
 
 
 @pytest.mark.parametrize(
     ("stream", "response"),
     [
-        *((stream, response) for stream in (*STREAMS, "campaign_reports") for response in INCOMPLETE),
         ("event_schema", {"json": {"events": {"name": "A"}}}),
         ("event_schema", {"json": {"status": "success"}}),
         ("campaigns", {"json": {"status": "success", "targets": {}}}),
@@ -60,7 +31,6 @@ INCOMPLETE: list[Response] = [
         ("daily_event_counts", {"json": {"daily": {"20220101": 1}}}),
         ("daily_event_counts", {"json": {"status": "success", "daily": [1]}}),
         ("daily_event_counts", {"json": {"status": "partial", "req_id": None}}),
-        ("content_blocks", {"json": {"status": "success", "total": 0}}),
     ],
 )
 def test_given_what_is_no_complete_response_when_read_then_it_fails_as_transient(
@@ -70,6 +40,6 @@ def test_given_what_is_no_complete_response_when_read_then_it_fails_as_transient
 
     kind, message = output.error
     assert kind == "transient_error", message
-    assert message.startswith("Stream campaigns" if "campaign" in stream else f"Stream {stream}")
+    assert message.startswith(f"Stream {stream}")
     assert "Gave up after 1 minutes" in message
     assert output.records == []

@@ -1,4 +1,4 @@
-"""The streams of one response a slice: their requests, their responses, and the records that must come of them."""
+"""The streams of one response a slice: their responses, and the records that must come of them."""
 
 from typing import Any
 
@@ -9,7 +9,6 @@ BLOCK = {"id": 1, "updatedAt": "2024-02-01T06:29:48.965Z"}
 TODAY = "2022-03-01"  # campaigns have no date of their own: freeze the clock where their records are compared
 REQ_ID = 2**53 + 1  # a float could not hold it
 START = "05 Jan, 2022 10:30:00"
-WINDOW = {"from": 20220101, "to": 20220110}
 
 # For each stream what one response holds, and the records that must come of it.
 RESPONSES: dict[str, tuple[Json, list[Json]]] = {
@@ -37,18 +36,6 @@ RESPONSES: dict[str, tuple[Json, list[Json]]] = {
             {"event_name": "App Launched", "date": "2022-01-01", "count": 0},
             {"event_name": "App Launched", "date": "2022-01-02", "count": 5},
         ],
-    ),
-}
-REQUESTS = {
-    "event_schema": ("GET", "/getSchema?type=events", None),
-    "user_properties": ("GET", "/getSchema?type=userProperties", None),
-    "message_reports": ("POST", "/1/message/report.json", WINDOW),
-    "campaigns": ("POST", "/1/targets/list.json", WINDOW),
-    "content_blocks": ("GET", "/v1/contentBlock/list?pageNumber=1&pageSize=100", None),
-    "category_groups": ("GET", "/category-groups", None),
-    "daily_event_counts": (
-        *("POST", "/1/counts/trends.json"),
-        {"event_name": "App Launched", **WINDOW, "groups": {"daily": {"trend_type": "daily"}}},
     ),
 }
 STREAMS = tuple(RESPONSES)
