@@ -45,7 +45,8 @@ def test_given_a_response_that_passes_when_creating_and_paging_then_the_request_
     response = RETRIED.get(name)
     of_post, of_get = [response or empty()] * 2, [response] * 2 if response else []
 
-    output = clevertap.read_profiles(config(), [*of_get, page(profile(1))], posts=[*of_post, created()])
+    # all_events, because CDK 7.23.8 takes a predicate that yields None for true, and would ignore the response.
+    output = clevertap.read_profiles(config(all_events=True), [*of_get, page(profile(1))], posts=[*of_post, created()])
 
     assert [record["profile_id"] for record in output.records] == ["id-1"]
     assert not output.errors
