@@ -1,4 +1,4 @@
-"""`make dbt-test`: the dbt package on DuckDB and Postgres against the sandbox's truth; others are compiled."""
+"""`make dbt-test`: the dbt package on DuckDB and Postgres against known answers; others are compiled."""
 # ruff: noqa: S608
 
 import csv
@@ -26,7 +26,6 @@ from source_clevertap.sandbox.demo import DemoAccount
 
 PYTHON = str(ROOT / ".venv-dbt/bin/python")
 FIRST, MIDDLE, LAST = 20260701, 20260812, 20260902  # the newest day is left out of the completeness
-FUNNEL = ("Product Viewed", "Added To Cart", "Charged")
 ACCOUNT = DemoAccount()
 Rows = list[list[str]]
 
@@ -156,19 +155,14 @@ def test_given_two_syncs_when_built_incrementally_then_all_tests_pass_and_a_full
     everything = [f"SELECT * FROM clevertap__{model} ORDER BY 1, 2" for model in (*models, "funnel")]
     before = [built.query(sql) for sql in everything]
     copies = built.query("SELECT count(*) FROM stg_clevertap__events")
-    stale = built.query(
-        "SELECT count(*) FROM clevertap__events AS e JOIN stg_clevertap__events AS r ON r.event_id = e.event_id "
-        "WHERE r.loaded_at > e.loaded_at"
-    )
     built.dbt("build", "--full-refresh")
 
     assert "WARN=0 ERROR=0 SKIP=0" in built.output  # among its tests: no day differs from CleverTap's count
     assert [built.query(sql) for sql in everything] == before
-    assert min(map(len, before)) >= len(FUNNEL)
+    assert min(map(len, before)) >= 3  # steps of the funnel
     assert len(before[0]) == sum(len(list(ACCOUNT.event_truth(name, FIRST, LAST))) for name in ACCOUNT.event_shares)
     assert len(before[6]) == (date(2026, 9, 2) - date(2026, 7, 1)).days * len(ACCOUNT.event_shares)
     assert (int(copies[0][0]) > len(before[0])) == isinstance(built, Postgres)
-    assert stale == [["0"]]
 
 
 def test_given_profiles_when_built_then_users_have_their_names(built: Warehouse) -> None:
@@ -387,8 +381,6 @@ def test_the_models_of_warehouses_that_are_not_here_compile_and_parse(name: str,
     )  # fmt: skip
 
     assert done.returncode == 0, done.stdout[-2000:] + done.stderr[-2000:]
-    models = {path.name for path in (ROOT / "dbt/models").rglob("*.sql")}
-    assert models == {path.name for path in (tmp_path / "compiled/clevertap/models").rglob("*.sql")} & models
     own = {"bigquery": "json_value(", "snowflake": "get(event_props", "redshift": "json_extract_path_text("}
     events = (tmp_path / "compiled/clevertap/models/staging/stg_clevertap__events.sql").read_text()
     assert [dialect for dialect, function in own.items() if function in events] == [name]
