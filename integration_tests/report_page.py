@@ -10,14 +10,13 @@ from pathlib import Path
 import duckdb
 import pytest
 
-from integration_tests.dbt_package import PYTHON, file_of, raised, sync
+from integration_tests.dbt_package import PYTHON, raised, sync, write
 from integration_tests.helpers import tables
 from integration_tests.helpers.connector import ROOT
 from source_clevertap.sandbox.demo import DemoAccount
 
 ACCOUNT, DAYS = DemoAccount(), (20260701, 20260820)
 DAY_COUNT = 50  # the newest one is not compared
-CHARTS = ("daily", "calendar", "funnel", "messages", "retention", "newest")
 
 
 def report(*options: str) -> subprocess.CompletedProcess[str]:
@@ -35,7 +34,7 @@ def made(database: Path) -> Path:
 
 
 def seen(page: Path, *options: str) -> str:
-    """The document after its scripts have run, in a Chromium without a network."""
+    """What is shown after its scripts have run, in a Chromium without a network."""
     browser = shutil.which("chromium")
     if not browser:
         pytest.skip("needs Chromium: apt-get install chromium")
@@ -43,7 +42,7 @@ def seen(page: Path, *options: str) -> str:
         command = [browser, "--headless", "--no-sandbox", "--disable-gpu", "--host-resolver-rules=MAP * ~NOTFOUND"]
         command += ["--virtual-time-budget=8000", f"--user-data-dir={profile}", *options, "--dump-dom", page.as_uri()]
         document = subprocess.run(command, capture_output=True, text=True, check=True, timeout=120).stdout
-    return re.sub("<script.*?</script>", "", document, flags=re.S)
+    return re.sub(r"<(script|style).*?</\1>", "", document, flags=re.S)
 
 
 def marks(document: str, chart: str) -> list[str]:
@@ -54,15 +53,11 @@ def marks(document: str, chart: str) -> list[str]:
 
 
 @pytest.fixture(scope="module")
-def synced(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def page(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Of the demo account, beside the file."""
     database = tmp_path_factory.mktemp("report") / "sandbox.duckdb"
-    sync(database, "--sandbox", "--end-date", str(DAYS[1]))
-    return database
-
-
-@pytest.fixture(scope="module")
-def page(synced: Path) -> Path:
-    return made(synced)
+    sync(database, DAYS[1])
+    return made(database)
 
 
 @pytest.fixture(scope="module")
@@ -100,19 +95,14 @@ def test_the_numbers_account_days_and_zone_are_those_of_the_account_and_formatte
         "revenue (INR)": f"{int(revenue + 0.5):,}",
         "no day differs from CleverTap's count": "complete",
     }
-    rows = len(list(ACCOUNT.event_truth("Charged", 20260720, 20260720)))
-    told = f"event: Charged; verdict: as counted; day: 20 July 2026; rows: {rows}; CleverTap's count: {rows}"
-    assert [label for label in marks(document, "calendar") if label.endswith(told)]
 
 
 def test_given_a_dark_browser_when_opened_then_the_charts_are_dark(page: Path, document: str) -> None:
     dark = seen(page, "--blink-settings=preferredColorScheme=0")
 
-    light_label, dark_label = "#5d6878", "#9aa6b5"
-    assert (light_label in document.lower(), dark_label in document.lower()) == (True, True)  # the style names both
-    styles = [re.sub("<style.*?</style>", "", text, flags=re.S).lower() for text in (document, dark)]
-    assert [light_label in text for text in styles] == [True, False]
-    assert [dark_label in text for text in styles] == [False, True]
+    labels = ("#5d6878", "#9aa6b5")
+    assert [label in document.lower() for label in labels] == [True, False]
+    assert [label in dark.lower() for label in labels] == [False, True]
 
 
 def test_given_a_phone_when_opened_then_nothing_is_wider_than_it(page: Path) -> None:
@@ -126,16 +116,13 @@ def test_given_a_phone_when_opened_then_nothing_is_wider_than_it(page: Path) -> 
 
 
 def test_the_page_loads_nothing(page: Path) -> None:
-    text = page.read_text()
+    without_scripts = re.sub("<script>.*?</script>", "", page.read_text(), flags=re.S)
 
-    assert (
-        re.findall(r"<script [^>]*src|<link|@import|url\(", re.sub(r"<script>.*?</script>", "", text, flags=re.S)) == []
-    )
-    assert len(text) < 2_000_000
+    assert re.findall(r"<script|<link|@import|url\(", without_scripts) == []
 
 
-def test_given_a_day_without_rows_when_built_then_it_stands_out(synced: Path, tmp_path: Path) -> None:
-    shutil.copy(synced, tmp_path / "lost.duckdb")
+def test_given_a_day_without_rows_when_built_then_it_stands_out(page: Path, tmp_path: Path) -> None:
+    shutil.copy(page.with_suffix(".duckdb"), tmp_path / "lost.duckdb")
     with duckdb.connect(str(tmp_path / "lost.duckdb")) as connection:
         connection.execute("DELETE FROM main.events WHERE event_name = 'Charged' AND date = '2026-07-20'")
     document = seen(made(tmp_path / "lost.duckdb"))
@@ -150,20 +137,18 @@ def test_given_events_alone_with_hostile_names_when_built_then_the_page_shows_th
     tmp_path: Path,
 ) -> None:
     name = "</script><script>document.title = 'lost'</script>"
-    file = file_of(tmp_path, [raised(0, name)])
-    with duckdb.connect(str(file)) as connection:
-        connection.execute("CREATE TABLE _state (stream VARCHAR, state JSON)")
-    document = seen(made(file))
+    write(tmp_path / "it.duckdb", "events", "event_id", [raised(0, name)])
+    document = seen(made(tmp_path / "it.duckdb"))
 
     assert "<title>CleverTap account unknown</title>" in document
     assert f"<td>{html.escape(name, quote=False)}</td>" in document
-    for chart, words in (("calendar", "The stream was not read."), ("messages", "The stream was not read.")):
-        assert words in document.split(f'id="{chart}"')[1][:80]
+    for chart in ("calendar", "messages"):
+        assert "The stream was not read." in document.split(f'id="{chart}"')[1][:80]
 
 
 @pytest.mark.parametrize(
     ("content", "words"),
-    [(None, "Type make sync first."), (b"no database", "cannot be opened"), (b"\0", "cannot be opened")],
+    [(None, "Type make sync first."), (b"no database", "cannot be opened")],
 )
 def test_given_a_file_that_cannot_be_used_then_one_line_says_so(
     content: bytes | None, words: str, tmp_path: Path
@@ -175,15 +160,3 @@ def test_given_a_file_that_cannot_be_used_then_one_line_says_so(
     assert done.returncode == 1
     assert words in done.stderr
     assert len(done.stderr.splitlines()) == 1
-
-
-def test_what_the_report_installs_is_neither_in_the_image_nor_with_the_sync() -> None:
-    locks = {name: (ROOT / f"requirements/{name}.txt").read_text() for name in ("report", "run", "sync")}
-    own = ("dbt-core==", "dbt-duckdb==", "vl-convert-python==")
-
-    assert [[package in lock for package in own] for lock in locks.values()] == [[True] * 3, [False] * 3, [False] * 3]
-    copied = (ROOT / ".dockerignore").read_text()
-    assert copied.startswith("*\n")
-    assert "dbt" not in copied
-    assert "rm -rf source_clevertap/report " in (ROOT / "Dockerfile").read_text()
-    assert 'exclude = ["source_clevertap/report"]' in (ROOT / "pyproject.toml").read_text()
