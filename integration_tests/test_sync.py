@@ -9,7 +9,7 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
-from datetime import date, timezone
+from datetime import date
 from pathlib import Path
 from typing import Any
 
@@ -64,19 +64,11 @@ def refused(words: str, folder: Path, config: Json | None, *options: str, **vari
 def rows(folder: Path, table: str) -> list[Json]:
     """What a table holds, as the connector printed it."""
     with duckdb.connect(str(folder / "it.duckdb"), read_only=True) as connection:
-        answer = connection.sql(f'SELECT * EXCLUDE (_synced_at, _unfit) FROM "{table}"')  # noqa: S608
-        kinds = dict(zip(answer.columns, map(str, answer.types), strict=True))
-        told = [dict(zip(answer.columns, row, strict=True)) for row in answer.fetchall()]
-    found = [{name: value for name, value in row.items() if value is not None} for row in told]
-    for row in found:
-        for name, value in row.items():
-            if kinds[name] == "JSON":
-                row[name] = json.loads(value)
-            elif kinds[name].startswith("TIMESTAMP"):
-                row[name] = f"{value.astimezone(timezone.utc):%Y-%m-%dT%H:%M:%SZ}"
-            elif kinds[name] == "DATE":
-                row[name] = value.isoformat()
-    return found
+        connection.execute("SET TimeZone = 'UTC'")
+        told = f'SELECT * EXCLUDE (_synced_at, _unfit) FROM "{table}"'  # noqa: S608
+        connection.execute(f"COPY ({told}) TO '{folder}/{table}.json' (TIMESTAMPFORMAT '%Y-%m-%dT%H:%M:%SZ')")
+    found = map(json.loads, (folder / f"{table}.json").read_bytes().splitlines())
+    return [{name: value for name, value in row.items() if value is not None} for row in found]
 
 
 def assert_whole(folder: Path, sandbox: Sandbox) -> None:
