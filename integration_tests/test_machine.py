@@ -13,7 +13,6 @@ from integration_tests.stress.sequences import PERSONAL
 from source_clevertap.sandbox import Account, Sandbox
 
 STREAMS = ("profiles", "events")
-EVERY_STATE = {"FAST_TIME": "1e6"}  # a state message for each window that ends, not one every ten minutes
 ACCOUNT = Account(profiles=400, events=1500, passcode="Sesame {{ 7 * 7 }}")
 # Of the package, whose arguments are the command's: a bug with the passcode and a record in hand.
 BUG = """if True:
@@ -48,22 +47,6 @@ def assert_fails(output: Output, kind: str, words: str) -> None:
 
 def assert_tells_no_secret(output: Output) -> None:
     assert [secret for secret in (ACCOUNT.passcode, *PERSONAL) if secret in output.all_but_records] == []
-
-
-def test_given_a_read_that_is_killed_at_a_state_when_read_from_there_then_every_record_came(sandbox: Sandbox) -> None:
-    lines: list[str] = []
-    with started("read", sandbox.config(), streams=STREAMS, debug=True, variables=EVERY_STATE) as process:
-        assert process.stdout is not None
-        while sum('"type":"STATE"' in line for line in lines) < 5:
-            lines.append(process.stdout.readline())
-            assert lines[-1]
-        process.kill()
-    killed = Output(process.returncode, "".join(lines), "")
-    again = run("read", sandbox.config(), streams=STREAMS, debug=True, state=killed.state)
-
-    assert killed.exit_code == -9
-    assert 0 < len(again.events) < 1500
-    assert_is_complete(Output(again.exit_code, killed.stdout + again.stdout, again.stderr))
 
 
 def test_given_a_reader_that_goes_away_when_read_then_the_process_ends_as_a_failure() -> None:

@@ -8,12 +8,10 @@ from collections import Counter, defaultdict
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime, timezone
-from typing import Any
 
 import pytest
-import requests
 
-from integration_tests.helpers.connector import ROOT, Json
+from integration_tests.helpers.connector import ROOT, Json, ask
 from source_clevertap.sandbox import Account, Sandbox, tables
 from source_clevertap.sandbox.demo import DemoAccount
 
@@ -26,18 +24,10 @@ def sandbox() -> Iterator[Sandbox]:
         yield running
 
 
-def call(sandbox: Sandbox, target: str, **posted: Any) -> requests.Response:
-    """GET, or POST of what is given."""
-    account = sandbox.account
-    headers = {"X-CleverTap-Account-Id": account.account_id, "X-CleverTap-Passcode": account.passcode}
-    method = "POST" if posted else "GET"
-    return requests.request(method, sandbox.url + target, json=posted or None, headers=headers, timeout=30)
-
-
 def opened(sandbox: Sandbox, path: str, batch_size: int = 46) -> str:
     """A cursor."""
     query = {"event_name": "App Launched", "from": 20220101, "to": 20251231}
-    return str(call(sandbox, f"{path}?batch_size={batch_size}", **query).json()["cursor"])
+    return str(ask(sandbox, "POST", f"{path}?batch_size={batch_size}", query).json()["cursor"])
 
 
 @pytest.mark.parametrize(("batch_size", "sizes"), [(25, [23] * 43 + [11]), (5000, [1000]), (22, [1000])])
@@ -46,7 +36,7 @@ def test_given_a_batch_size_when_read_then_pages_hold_multiples_of_23_and_less_i
 ) -> None:
     cursor, pages = opened(sandbox, PROFILES, batch_size), list[list[Json]]()
     while cursor:
-        page = call(sandbox, f"{PROFILES}?cursor={cursor}").json()
+        page = ask(sandbox, "GET", f"{PROFILES}?cursor={cursor}").json()
         pages.append(page["records"])
         cursor = page.get("next_cursor", "")
 
@@ -70,7 +60,7 @@ def test_given_a_cursor_when_it_is_old_or_idle_then_it_is_refused(
     cursor = opened(sandbox, path)
     for seconds in waits:
         sandbox.clock_offset += seconds
-        response = call(sandbox, f"{path}?cursor={cursor}")
+        response = ask(sandbox, "GET", f"{path}?cursor={cursor}")
         cursor = response.json().get("next_cursor", cursor)
 
     assert response.status_code == (200 if alive else 400)
@@ -80,7 +70,7 @@ def test_given_a_cursor_when_it_is_old_or_idle_then_it_is_refused(
 def test_given_four_requests_when_in_flight_then_one_is_throttled(sandbox: Sandbox) -> None:
     sandbox.latency = 0.5
     with ThreadPoolExecutor(4) as pool:
-        responses = list(pool.map(call, [sandbox] * 4, ["/getSchema?type=events"] * 4))
+        responses = list(pool.map(lambda _: ask(sandbox, "GET", "/getSchema?type=events"), range(4)))
 
     assert sorted(response.status_code for response in responses) == [200, 200, 200, 429]
 

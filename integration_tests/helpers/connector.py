@@ -16,8 +16,10 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
+import requests
+
 from integration_tests.helpers import tables
-from source_clevertap.sandbox import Account
+from source_clevertap.sandbox import Account, Sandbox
 from source_clevertap.sandbox.account import Flags
 
 # The background jobs of a shell ignore Ctrl-C, and the processes that tests start would inherit that.
@@ -201,6 +203,13 @@ def run(command: str, config: Mapping[str, Any] | None = None, *options: str, **
     with started(command, config, *options, **more) as process:
         stdout, stderr = process.communicate(timeout=240)
         return Output(process.returncode, stdout, stderr)
+
+
+def ask(sandbox: Sandbox, method: str, target: str, body: Any = None, passcode: str = "") -> requests.Response:
+    """The sandbox's response to a request."""
+    names = ("X-CleverTap-Account-Id", "X-CleverTap-Passcode")
+    headers = dict(zip(names, (sandbox.account.account_id, passcode or sandbox.account.passcode), strict=True))
+    return requests.request(method, sandbox.url + target, json=body, headers=headers, timeout=30)
 
 
 def as_sent(record: Mapping[str, Any], stream: str) -> Json:
