@@ -64,7 +64,8 @@ OURS: dict[str, dict[str, str]] = {
 # says, in a system_error, that its retries are exhausted.
 OF_NO_CODE: dict[str, dict[str, str]] = {
     "profiles": {
-        **dict.fromkeys(("4992", "throttled:3", "open-html:3", "partial:always", "cycle:1:1"), DELIVERS),
+        **dict.fromkeys(("4992", "throttled:3", "truncated:3", "empty_page:3", "partial_without_cursor:3"), DELIVERS),
+        **dict.fromkeys(("open-html:3", "partial:always", "cycle:1:1"), DELIVERS),
         "dead_cursor:3": SOME_ERROR,
         "fail_with_records:1:1": REFUSED,
         "unauthorized:1:1": CREDENTIALS,

@@ -108,6 +108,7 @@ def test_given_settings_when_read_then_they_reach_the_query() -> None:
         ({"pii_mode": "hash", "pii_salt": "s"}, "'hash' is not one of"),
         ({"all_events": True}, "True is not one of"),
         ({"passcode": "wrong"}, "refused the credentials or region"),
+        ({"base_url": "http://127.0.0.1:1@example.com"}, "does not match"),
         ({"base_url": "https://example.com/api.clevertap.com"}, "does not match"),
     ],
 )
