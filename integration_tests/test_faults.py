@@ -35,7 +35,7 @@ OURS: dict[str, dict[str, str]] = {
         # Half the window has two pages, a quarter one: nothing expires there.
         "dead_cursor:always:1": EXPIRED,
         "dead_cursor:always": "transient_error: lower slice_days",
-        "not_ready:always:1": NOT_READY,
+        "accepted:always:1": NOT_READY,
         "throttled:always:1": "transient_error: too many requests",
         "error_500:always:2": "transient_error: internal error",
         "hang:always:1": "transient_error: could not be reached",
