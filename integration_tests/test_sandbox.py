@@ -139,6 +139,7 @@ def test_given_the_demo_account_when_read_then_its_tables_agree_and_nothing_is_i
     users = [row["record"] for row in account.truth("App Launched", *always)]
     summaries = {(user["objectId"], event): told for user in users for event, told in user["events"].items()}
     messages = tables.messages(account, *always, account.as_of)
+    schema = {row["name"]: row["eventCount"] for row in tables.event_schema(account) if row["eventCount"]}
 
     assert {user["objectId"] for user in users} == {user for user, event in times if event == "App Launched"}
     assert summaries == {
@@ -148,3 +149,4 @@ def test_given_the_demo_account_when_read_then_its_tables_agree_and_nothing_is_i
     }
     assert max(map(max, times.values())) <= account.as_of.timestamp()
     assert {str(message["message id"]): message["clicked"] for message in messages if message["clicked"]} == clicks
+    assert schema == Counter(event for (_, event), seen in times.items() for _ in seen)
