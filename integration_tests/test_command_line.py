@@ -7,13 +7,14 @@ import re
 import subprocess
 import sys
 import zipfile
+from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from integration_tests.helpers.connector import ROOT, Json, assert_is_all, came, held, run
-from integration_tests.helpers.tables import KEYS
+from integration_tests.helpers.connector import ALL_STREAMS, ROOT, Json, assert_is_all, came, held, run
+from integration_tests.helpers.tables import KEYS, SCHEMAS
 from source_clevertap.sandbox import Account, Sandbox
 from source_clevertap.sandbox.account import NOT_EXPORTABLE
 
@@ -35,6 +36,40 @@ def test_given_the_command_discover_when_run_then_streams_have_keys_cursors_and_
         assert stream["source_defined_primary_key"] == [[field] for field in keys[name]]
         assert stream.get("default_cursor_field", []) == cursors.get(name, [])
         assert ("incremental" in stream["supported_sync_modes"]) == (name in cursors)
+
+
+PYTHON: dict[str, type | tuple[type, ...]] = {
+    **{"string": str, "integer": int, "object": dict, "array": list},
+    "number": (int, float),
+}
+
+
+@pytest.mark.cdk
+@pytest.mark.parametrize("options", [{}, {"variables": {"CLEVERTAP_BATCHES": "false"}}, {"manifest_only": True}])
+def test_given_all_streams_when_read_then_each_is_as_the_account_has_it_three_requests_at_a_time(options: Json) -> None:
+    account = Account(profiles=60, events=400)
+    with Sandbox(account, latency=0.02, not_ready=1) as sandbox:
+        output = run("read", sandbox.config(), streams=ALL_STREAMS, **options)
+
+    assert_is_all(output, account)
+    assert not [log for log in output.logs if log["level"] == "WARN"]
+    assert 2 <= sandbox.max_in_flight <= 3
+    assert output.completed == {*ALL_STREAMS}
+    for stream, fields in KEYS.items():
+        keys = [tuple(record[field] for field in fields) for record in output.by_stream[stream]]
+        assert len(keys) == len(set(keys)), stream
+    counted: Counter[str] = Counter()  # what the platform compares with the records that arrived
+    for state in output.states:
+        counted[state["stream"]["stream_descriptor"]["name"]] += int(state["sourceStats"]["recordCount"])
+    assert counted == {name: len(found) for name, found in output.by_stream.items()}
+    for stream in ALL_STREAMS:  # every column is declared and has one type
+        kinds = {}
+        for name, definition in SCHEMAS[stream]["properties"].items():
+            (kinds[name],) = {*([t] if isinstance(t := definition["type"], str) else t)} - {"null"}
+        for record in output.by_stream[stream]:
+            assert record.keys() <= kinds.keys(), stream
+            for name, value in record.items():
+                assert value is None or isinstance(value, PYTHON[kinds[name]]), (stream, name, value)
 
 
 # A change, and the words that check and read must print: the field, and the cure. (Kiritimati is 25 hours ahead of

@@ -17,7 +17,7 @@ import yaml
 from jsonschema import Draft202012Validator, exceptions  # type: ignore[import-untyped]
 
 from integration_tests.helpers import tables
-from integration_tests.helpers.connector import ROOT, Json
+from integration_tests.helpers.connector import ROOT, Json, ask
 from integration_tests.helpers.in_process import Clock, sync
 from source_clevertap.sandbox import Account, Fault, Sandbox
 from source_clevertap.sandbox.account import EVENTS
@@ -62,12 +62,6 @@ def sandbox() -> Iterator[Sandbox]:
     account = Account(profiles=150, events=300, first_day=date(2025, 3, 1), days=300)
     with TimelessSandbox(account, not_ready=1, page_rows=23) as sandbox:
         yield sandbox
-
-
-def ask(sandbox: Sandbox, method: str, target: str, body: Any = None, passcode: str = "") -> requests.Response:
-    credentials = (sandbox.account.account_id, passcode or sandbox.account.passcode)
-    headers = dict(zip(HEADERS, credentials, strict=True))
-    return requests.request(method, sandbox.url + target, json=body, headers=headers, timeout=30)
 
 
 def operation_of(sent: requests.PreparedRequest) -> tuple[str, str]:

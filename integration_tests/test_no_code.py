@@ -1,4 +1,4 @@
-"""no_code/manifest.yaml, by the CDK's own entry point: that it delivers as the other does. Daily syncs of both."""
+"""no_code/manifest.yaml, by the CDK's own entry point: that it delivers as the other does."""
 
 import time
 from dataclasses import replace
@@ -25,11 +25,8 @@ EVENT = "App Launched"
 NOT_ADDED = {"events": {"event_time"}, "message_reports": {"start_time"}}
 
 
-def read(
-    sandbox: Sandbox, *streams: str, state: list[Json] | None = None, no_code: bool = True, **changes: Any
-) -> Output:
-    config = sandbox.config(**changes)
-    return sync(Clock(sandbox), config, streams or ("events",), state, no_code=no_code)
+def read(sandbox: Sandbox, *streams: str, state: list[Json] | None = None, **changes: Any) -> Output:
+    return sync(Clock(sandbox), sandbox.config(**changes), streams or ("events",), state, no_code=True)
 
 
 def test_given_the_file_when_compared_then_it_is_what_the_script_makes_of_the_manifest_and_nothing_is_custom() -> None:
@@ -127,13 +124,13 @@ def test_given_what_it_cannot_do_right_or_a_wrong_passcode_when_checked_then_it_
     assert sandbox.requests == [] or "passcode" in change
 
 
-@pytest.mark.parametrize(("no_code", "lookback_days"), [(True, 1), (True, 5), (False, 1), (False, 5)])
+@pytest.mark.parametrize("lookback_days", [1, 5])
 def test_given_daily_syncs_some_of_them_cut_when_deduped_then_all_is_there_and_the_newest_copy_is_kept(
-    no_code: bool, lookback_days: int
+    lookback_days: int,
 ) -> None:
     account = Account(profiles=60, events=1200, first_day=date(2024, 1, 1), days=40, late=min(lookback_days, 2))
     destination, kept = Destination(), list[Json]()
-    streams = tuple(name for name in KEYS if not (no_code and name in MISSING))
+    streams = KEYS.keys() - MISSING
     with Sandbox(account) as sandbox:
         for number in range(12):
             noon = pytz.timezone(account.timezone).localize(datetime(2024, 2, 1 + number, 12))
@@ -143,19 +140,18 @@ def test_given_daily_syncs_some_of_them_cut_when_deduped_then_all_is_there_and_t
             start = date(2024, 1, 10) - timedelta(3 * (number // 6))  # moved back
             days = {"start_date": int(f"{start:%Y%m%d}"), "end_date": None, "slice_days": 2}
             state = [*destination.state.values()]
-            output = read(sandbox, *streams, state=state, no_code=no_code, lookback_days=lookback_days, **days)
+            output = read(sandbox, *streams, state=state, lookback_days=lookback_days, **days)
             assert output.exit_code == 0, output.error
             is_cut = number % 4 == 2
             output = cut(output, 0.5) if is_cut else output
             committed = output.committed if is_cut else len(output.records)
             destination.take(output, committed)
-            kept += [
-                r for r, stream in zip(output.records[:committed], output.streams, strict=False) if stream == "events"
-            ]
+            came_so_far = zip(output.records[:committed], output.streams, strict=False)
+            kept += [record for record, stream in came_so_far if stream == "events"]
 
             assert list(destination.stale()) == []
             last, now = int(f"{noon:%Y%m%d}"), noon.astimezone(timezone.utc)
-            truth = held("events", account, [EVENT], 20240110, last, no_code=no_code, now=now)
-            assert is_cut or came("events", kept, no_code=no_code).keys() >= truth.keys()
+            truth = held("events", account, [EVENT], 20240110, last, no_code=True, now=now)
+            assert is_cut or came("events", kept, no_code=True).keys() >= truth.keys()
     ids = {account.profile_id(number) for number in range(account.profiles)}
     assert {record["profile_id"] for record in destination.rows("profiles")} <= ids

@@ -16,8 +16,10 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
+import requests
+
 from integration_tests.helpers import tables
-from source_clevertap.sandbox import Account
+from source_clevertap.sandbox import Account, Sandbox
 from source_clevertap.sandbox.account import Flags
 
 # The background jobs of a shell ignore Ctrl-C, and the processes that tests start would inherit that.
@@ -129,10 +131,15 @@ def catalog(*streams: str) -> Json:
     }
 
 
-def fast_environment(**variables: str) -> dict[str, str]:
-    """Of a process of ours, whose clock runs a hundred times as fast."""
-    path = f"{FAST_CLOCK}{os.pathsep}{ROOT}"
-    return {**os.environ, "PYTHONPATH": path, "AIRBYTE_ENABLE_UNSAFE_CODE": "true", "FAST_CLOCK": "100", **variables}
+def written(folder: str, **contents: Any) -> list[str]:
+    """The arguments of files with these contents; of None there is none."""
+    args: list[str] = []
+    for name, content in contents.items():
+        if content is not None:
+            path = Path(folder) / f"{name}.json"
+            path.write_text(json.dumps(content))
+            args += [f"--{name}", str(path)]
+    return args
 
 
 @contextmanager
@@ -148,6 +155,7 @@ def started(
     no_code: bool = False,
     manifest_only: bool = False,
     prefix: tuple[str, ...] = (),
+    module: str = "source_clevertap",
     variables: Mapping[str, str] | None = None,
 ) -> Iterator[subprocess.Popen[str]]:
     """A process of spec, check, discover or read, for the caller to read from. It ends with the block.
@@ -155,28 +163,23 @@ def started(
     no_code: by no_code/manifest.yaml and the CDK's own entry point, instead of our command. manifest_only: by
     manifest.yaml, components.py and the CDK's entry point, as what the Builder has published.
     state: that of an earlier run's Output. speed: how much faster than real its clock runs. cwd: its
-    working directory, else an empty one. prefix: a command that runs it. variables: of its environment.
+    working directory, else an empty one. prefix: a command that runs it. module: that is run. variables: of its
+    environment.
     """
     with tempfile.TemporaryDirectory() as folder:
-        args = [*prefix, sys.executable, "-m", "source_clevertap", *filter(None, [command]), *options]
+        args = [*prefix, sys.executable, "-m", module, *filter(None, [command]), *options]
         if no_code or manifest_only:
             entry = str(Path(sys.executable).with_name("source-declarative-manifest"))
             args = [sys.executable, entry, command, "--manifest-path", str(NO_CODE if no_code else MANIFEST), *options]
             args += [] if no_code else ["--components-path", str(MANIFEST.with_name("components.py"))]
-        files: Json = {"config": config, "state": state}
-        if command == "read":
-            files["catalog"] = catalog(*streams)
-        for name, content in files.items():
-            if content is not None:
-                path = Path(folder) / f"{name}.json"
-                path.write_text(json.dumps(content))
-                args += [f"--{name}", str(path)]
-        environment = fast_environment(
-            FAST_CLOCK=str(speed),
-            FAST_MONOTONIC=str(speed),
+        args += written(folder, config=config, state=state, catalog=catalog(*streams) if command == "read" else None)
+        environment = {
+            **os.environ,
+            **{"PYTHONPATH": f"{FAST_CLOCK}{os.pathsep}{ROOT}", "AIRBYTE_ENABLE_UNSAFE_CODE": "true"},
+            **{"FAST_CLOCK": str(speed), "FAST_MONOTONIC": str(speed)},
             **({"LOG_LEVEL": "DEBUG"} if debug else {}),
             **(variables or {}),
-        )
+        }
         process = subprocess.Popen(
             args,
             env=environment,
@@ -186,6 +189,7 @@ def started(
             text=True,
             encoding="utf-8",
             errors="replace",  # a process that is killed may end within a letter
+            start_new_session=True,  # to be killed with its processes
         )
         try:
             yield process
@@ -199,6 +203,13 @@ def run(command: str, config: Mapping[str, Any] | None = None, *options: str, **
     with started(command, config, *options, **more) as process:
         stdout, stderr = process.communicate(timeout=240)
         return Output(process.returncode, stdout, stderr)
+
+
+def ask(sandbox: Sandbox, method: str, target: str, body: Any = None, passcode: str = "") -> requests.Response:
+    """The sandbox's response to a request."""
+    names = ("X-CleverTap-Account-Id", "X-CleverTap-Passcode")
+    headers = dict(zip(names, (sandbox.account.account_id, passcode or sandbox.account.passcode), strict=True))
+    return requests.request(method, sandbox.url + target, json=body, headers=headers, timeout=30)
 
 
 def as_sent(record: Mapping[str, Any], stream: str) -> Json:

@@ -7,7 +7,6 @@ it are the start of a process and the printing, which the other parts go through
 import contextlib
 import gc
 import io
-import json
 import logging
 import os
 import sys
@@ -16,7 +15,6 @@ import threading
 import time
 from collections.abc import Iterator, Mapping
 from datetime import datetime, timezone
-from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 from unittest import mock
@@ -28,7 +26,7 @@ from airbyte_cdk.sources.declarative.incremental import concurrent_partition_cur
 from airbyte_cdk.sources.declarative.interpolation import jinja
 from airbyte_cdk.utils.traced_exception import AirbyteTracedException
 
-from integration_tests.helpers.connector import Json, Output, catalog
+from integration_tests.helpers.connector import Json, Output, catalog, written
 from source_clevertap import run
 from source_clevertap.run import COMPONENTS_MODULE, Entrypoint, register_components
 from source_clevertap.sandbox import Sandbox
@@ -127,12 +125,8 @@ def sync(
             mock.patch.dict(os.environ, {"CLEVERTAP_BATCHES": "false"} if stock else {}),
             contextlib.redirect_stdout(printed),
         ):
-            args = ["read", *(["--debug"] if debug else [])]
-            for name, content in {"config": config, "catalog": catalog(*streams), "state": state or None}.items():
-                if content is not None:
-                    path = Path(folder) / f"{name}.json"
-                    path.write_text(json.dumps(content))
-                    args += [f"--{name}", str(path)]
+            files = written(folder, config=config, catalog=catalog(*streams), state=state or None)
+            args = ["read", *(["--debug"] if debug else []), *files]
             try:
                 source = run.create_source(args)
                 ours = Entrypoint(source, lambda lines: messages.extend(lines.decode().split("\n")[:-1]))

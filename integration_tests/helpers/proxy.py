@@ -18,11 +18,10 @@ HOST = "in1.api.clevertap.com"
 
 
 @contextlib.contextmanager
-def proxy(port: int, authority: Path, refuses: bool = False, breaks: int = 0) -> Iterator[dict[str, str]]:
+def proxy(port: int, authority: Path, breaks: int) -> Iterator[dict[str, str]]:
     """Runs one before the sandbox at `port`. Yields the variables that lead the connector through it.
 
-    authority: gets its certificate. refuses: every connection, with 407. breaks: that many connections, after a
-    hundred bytes of answer.
+    authority: gets its certificate. breaks: that many connections, after a hundred bytes of answer.
     """
     issuer = trustme.CA()
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
@@ -32,12 +31,8 @@ def proxy(port: int, authority: Path, refuses: bool = False, breaks: int = 0) ->
 
     class Tunnel(socketserver.StreamRequestHandler):
         def handle(self) -> None:
-            asked = self.rfile.readline()
-            while self.rfile.readline().strip():
+            while self.rfile.readline().strip():  # the request to CONNECT
                 pass
-            if refuses or not asked.startswith(b"CONNECT "):
-                self.wfile.write(b"HTTP/1.1 407 Sign In First\r\nContent-Length: 0\r\n\r\n")
-                return
             self.wfile.write(b"HTTP/1.1 200 Go\r\n\r\n")
             limit = 100 if left["breaks"] > 0 else None
             left["breaks"] -= 1

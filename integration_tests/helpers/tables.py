@@ -34,10 +34,9 @@ def truth(
     events: Iterable[str] = ("App Launched",),
     first: int = FIRST,
     last: int = LAST,
-    now: datetime | None = None,
 ) -> Rows:
     """What a complete read of a stream must deliver."""
-    now = now or datetime.now(timezone.utc)
+    now = datetime.now(timezone.utc)
     match stream:
         case "event_schema" | "user_properties" | "content_blocks" | "category_groups":
             rows = getattr(tables, stream)(account)
