@@ -110,14 +110,17 @@ def test_given_records_that_clevertap_withholds_when_synced_then_their_days_are_
 def test_given_a_sync_that_is_stopped_when_synced_meanwhile_and_again_then_it_is_refused_and_then_completed(
     tmp_path: Path, by: signal.Signals
 ) -> None:
-    with Sandbox(ACCOUNT, page_rows=230, latency=0.3) as sandbox:
+    with Sandbox(ACCOUNT, page_rows=230, latency=0.05) as sandbox:
         settings, streams = config(sandbox), ("--streams", "events", "profiles")
         with started(tmp_path, settings, *streams, "--commit-rows", "500") as process:
-            while "committed" not in process.stdout.readline():
-                pass
+            for _ in range(3):
+                while "committed" not in process.stdout.readline():
+                    pass
+            os.killpg(process.pid, signal.SIGSTOP)
             words = "is running. Let it end, or choose another file."
             refused(f"A sync into {tmp_path / 'it.duckdb'} {words}", tmp_path, settings, *streams)
-            os.killpg(process.pid, by)  # as a terminal does
+            for each in (by, signal.SIGCONT):  # as a terminal does
+                os.killpg(process.pid, each)
             _, errors = process.communicate(timeout=60)
         assert process.returncode != 0
         assert by is signal.SIGKILL or re.fullmatch("\nInterrupted. What was committed is kept.*\n", errors)

@@ -18,7 +18,7 @@ from integration_tests.stress.sequences import BATCH, syncs
 
 WORKERS = 4  # for two cores: some wait
 FULL = {"sequences": 2000, "bodies": 5000, "mutations": 600}
-SHARE = {"sequences": 700, "bodies": 1000, "mutations": 0}
+SHARE = {"sequences": 350, "bodies": 1000, "mutations": 0}
 
 
 def run(part: Callable[..., Row], units: list[tuple[Any, ...]]) -> Row:

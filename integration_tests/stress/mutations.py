@@ -205,5 +205,7 @@ def mutation(name: str, limit: int, recipe: str) -> Row:
             if found.wrong:
                 row.tried.update(found=1)
                 row.wrong = []
+                kinds = " and ".join(sorted({kind for kind, _ in found.wrong}))
+                print(f"{name}: {kinds}, in {row.tried['sequences']} sequences", flush=True)
                 break
     return row
