@@ -18,7 +18,7 @@ from integration_tests.stress.sequences import BATCH, syncs
 
 WORKERS = 4  # for two cores: some wait
 FULL = {"sequences": 2000, "bodies": 5000, "mutations": 600}
-SHARE = {"sequences": 350, "bodies": 1000, "mutations": 0}
+SHARE = {"sequences": 250, "bodies": 1000, "mutations": 0}
 
 
 def run(part: Callable[..., Row], units: list[tuple[Any, ...]]) -> Row:
@@ -34,7 +34,7 @@ def main() -> None:
     """Prints the table."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("--seed", type=int, default=random.randrange(10**6))  # noqa: S311
-    parser.add_argument("--share", action="store_true", help="less of it, in less than a quarter hour")
+    parser.add_argument("--share", action="store_true", help="less of it, in some minutes")
     for name, number in FULL.items():
         parser.add_argument(f"--{name}", type=int, help=f"{number:,}, of a share {SHARE[name]:,}")
     args = vars(parser.parse_args())
@@ -47,7 +47,7 @@ def main() -> None:
     planted = [(name, count["mutations"], str(seed)) for name in MUTATIONS if count["mutations"]]
     print(f"seed {seed}\n{'':10}" + "".join(f"{kind:>11}" for kind in COUNTED), flush=True)
     started, total = time.monotonic(), Row("all")
-    parts = (syncs, units("sequences", BATCH)), (corrupted_responses, units("bodies", 1000)), (mutation, planted)
+    parts = (syncs, units("sequences", BATCH)), (corrupted_responses, units("bodies", 250)), (mutation, planted)
     for part, arguments in parts:
         if arguments:
             row = run(part, arguments)
